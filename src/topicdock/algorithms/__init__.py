@@ -1,0 +1,1 @@
+"""The mathematics of fitting; the only room that imports torch."""

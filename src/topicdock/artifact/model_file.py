@@ -1,0 +1,191 @@
+"""The model directory, both ways: ``model_algo-1`` as users of the built-in NTM unpack and read it.
+
+``model_algo-1`` is a ZIP of stored entries: ``params`` (MXNet's NDArray format, names prefixed ``arg:``),
+``symbol.json`` (an MXNet graph from counts to topic weights) and ``meta.json`` (everything that is not an array).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from topicdock import __version__
+from topicdock.artifact.ndarray_file import decode_arrays, encode_arrays
+from topicdock.artifact.symbol import encode_symbol
+from topicdock.errors import CustomerError, PlatformError
+from topicdock.model import MODELS, Metadata, TopicModel
+
+FORMAT_VERSION = 1
+MODEL_NAME = "model_algo-1"
+_MODEL_PATTERN = re.compile(r"model_algo-(\d+)")
+_PREFIX = "arg:"
+# Entries carry the oldest date a ZIP can hold, so that the same model is the same file.
+_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def save_model(model: TopicModel, folder: Path) -> Path:
+    """Write `model` to ``folder/model_algo-1`` and return that path.
+
+    The file appears under its name only when it is whole.
+
+    Raises
+    ------
+    PlatformError
+        The folder cannot be written.
+    """
+    path = folder / MODEL_NAME
+    content = encode_model(model)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".model-", delete=False) as temporary:
+            temporary.write(content)
+            temporary.flush()
+            os.fsync(temporary.fileno())
+        Path(temporary.name).chmod(0o644)
+        Path(temporary.name).replace(path)
+    except OSError as error:
+        raise PlatformError(f"The model could not be written to {path}: {error.strerror or error}.") from error
+    return path
+
+
+def encode_model(model: TopicModel) -> bytes:
+    """Return the bytes of ``model_algo-1``; the same model gives the same bytes."""
+    entries = {
+        "meta.json": orjson.dumps(_describe(model), option=orjson.OPT_INDENT_2),
+        "symbol.json": encode_symbol(model),
+        "params": encode_arrays({_PREFIX + name: array for name, array in model.arrays.items()}),
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in entries.items():
+            archive.writestr(zipfile.ZipInfo(name, _DATE), content)
+    return buffer.getvalue()
+
+
+def load_model(folder: Path) -> TopicModel:
+    """Load the lowest-numbered ``model_algo-*`` of a model directory.
+
+    Raises
+    ------
+    CustomerError
+        There is none, it is damaged, or another program wrote it in a way that cannot be served.
+    """
+    candidates = sorted(
+        (int(match[1]), path)
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if (match := _MODEL_PATTERN.fullmatch(path.name)) and path.is_file()
+    )
+    if not candidates:
+        raise CustomerError(
+            "there is no model to serve",
+            where=str(folder),
+            got=_listing(folder),
+            allowed="a file model_algo-1, as training writes it into model.tar.gz",
+            todo="unpack model.tar.gz into this folder",
+        )
+    path = candidates[0][1]
+    try:
+        return decode_model(path.read_bytes())
+    except CustomerError as error:
+        raise error.inside(str(path)) from error
+    except OSError as error:
+        raise PlatformError(f"The model {path} could not be read: {error.strerror or error}.") from error
+
+
+def decode_model(content: bytes) -> TopicModel:
+    """Return the model that the bytes of a ``model_algo-1`` hold.
+
+    Raises
+    ------
+    CustomerError
+        They are not such a file, or not one that topicdock wrote.
+    """
+    entries = _read_entries(content)
+    meta = _parse_meta(entries["meta.json"])
+    arrays = decode_arrays(entries["params"])
+    if not isinstance(arrays, dict):
+        raise CustomerError("the model's params name no arrays", todo="serve a model that topicdock trained")
+    algorithm = meta.get("algorithm")
+    if algorithm not in MODELS:
+        raise CustomerError(
+            "the model was fitted by an algorithm that cannot be served here",
+            got=repr(algorithm),
+            allowed=", ".join(MODELS),
+            todo="serve a model that topicdock trained, with this version of topicdock or a newer one",
+        )
+    named = {name.removeprefix(_PREFIX): np.asarray(array, np.float32) for name, array in arrays.items()}
+    vocabulary = meta.get("vocabulary")
+    metadata = Metadata(
+        hyperparameters=meta.get("hyperparameters") or {},
+        vocabulary=None if vocabulary is None else tuple(map(str, vocabulary)),
+        training=meta.get("training") or {},
+    )
+    model = MODELS[algorithm](named, metadata)
+    if metadata.vocabulary is not None and len(metadata.vocabulary) != model.feature_dim:
+        raise CustomerError(
+            "the model's vocabulary does not fit its arrays",
+            got=f"{len(metadata.vocabulary)} words",
+            allowed=f"{model.feature_dim} words",
+        )
+    return model
+
+
+def _describe(model: TopicModel) -> dict[str, Any]:
+    metadata = model.metadata
+    return {
+        "format_version": FORMAT_VERSION,
+        "topicdock_version": __version__,
+        "algorithm": model.algorithm,
+        "num_topics": model.num_topics,
+        "feature_dim": model.feature_dim,
+        "hyperparameters": dict(metadata.hyperparameters),
+        "training": dict(metadata.training),
+        "vocabulary": None if metadata.vocabulary is None else list(metadata.vocabulary),
+    }
+
+
+def _read_entries(content: bytes) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return {name: archive.read(name) for name in ("meta.json", "params")}
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+        raise CustomerError(
+            "the model file is damaged or not a ZIP archive", got=str(error), todo="copy the model file again, whole"
+        ) from error
+    except KeyError as error:
+        raise CustomerError(
+            "the model file lacks an entry", got=str(error).strip("'\""), allowed="meta.json, symbol.json and params"
+        ) from error
+
+
+def _parse_meta(text: bytes) -> dict[str, Any]:
+    try:
+        content = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise CustomerError("the model's meta.json is not JSON", got=str(error)) from error
+    meta: dict[str, Any] = content if isinstance(content, dict) else {}
+    version = meta.get("format_version")
+    if not isinstance(version, int) or not 1 <= version <= FORMAT_VERSION:
+        raise CustomerError(
+            "the model's meta.json is of a format that is not known",
+            got=f"format_version {version!r}",
+            allowed=f"1 to {FORMAT_VERSION}",
+            todo="serve it with the version of topicdock that trained it, or train again",
+        )
+    return meta
+
+
+def _listing(folder: Path) -> str:
+    if not folder.is_dir():
+        return "no such folder"
+    names = sorted(path.name for path in folder.iterdir())
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "") if names else "an empty folder"

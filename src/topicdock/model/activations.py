@@ -1,0 +1,38 @@
+"""The elementwise and row-wise functions of a served model, in numpy and without overflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+Floats = NDArray[np.float32]
+
+
+def _relu(values: Floats) -> Floats:
+    return np.maximum(values, np.float32(0))
+
+
+def _sigmoid(values: Floats) -> Floats:
+    result: Floats = expit(values)
+    return result
+
+
+ACTIVATIONS: Mapping[str, Callable[[Floats], Floats]] = {"sigmoid": _sigmoid, "tanh": np.tanh, "relu": _relu}
+"""By the names of the hyperparameter ``encoder_layers_activation``."""
+
+
+def softmax(logits: Floats) -> Floats:
+    """Softmax over the last axis; rows sum to 1 and are finite for any finite logits."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    normalised: Floats = shifted / shifted.sum(axis=-1, keepdims=True)
+    return normalised
+
+
+def log_softmax(logits: Floats) -> Floats:
+    """Natural log of the softmax over the last axis."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    result: Floats = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return result

@@ -1,0 +1,1 @@
+"""What an algorithm declares: its hyperparameters, channels and metrics, each name, range and default once."""
