@@ -1,0 +1,47 @@
+"""SIGTERM: SageMaker, Docker and Spot ask a job to stop, and give it two minutes."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Stopped(BaseException):  # noqa: N818 - not an error; and `except Exception` must not swallow it
+    """The job was asked to stop while there was nothing yet worth saving."""
+
+
+class StopRequest:
+    """Whether the job was asked to stop.
+
+    Until :meth:`defer` is entered a request raises :class:`Stopped` where the program stands; from then on it is
+    only noted, so that training can end in good order and save what it has.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._deferred = False
+
+    @contextmanager
+    def listening(self) -> Iterator[StopRequest]:
+        """Take SIGTERM and SIGINT while the block runs. As PID 1 a process ignores them until it does so."""
+        previous = {number: signal.signal(number, self._handle) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield self
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def defer(self) -> None:
+        """From now on only note a request."""
+        self._deferred = True
+
+    def __call__(self) -> bool:
+        """Return whether the job was asked to stop."""
+        return self.requested
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        self.requested = True
+        if not self._deferred:
+            raise Stopped

@@ -1,0 +1,134 @@
+"""NTM's declarations: everything Amazon documents for the built-in, and what topicdock adds.
+
+A field's default is topicdock's recipe; ``recipe=sagemaker`` restores those of the built-in's container, which differ
+from Amazon's documentation in one place (learning_rate: 0.01 there, 0.001 in the documentation).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from topicdock.spec.algorithm import Channel, Metric, Specification
+from topicdock.spec.hyperparameters import Boolean, Hyperparameters, Integer, LayerSizes, Number, Tunable
+from topicdock.spec.values import parse_word
+
+_Word = BeforeValidator(parse_word)
+
+
+class NTMHyperparameters(Hyperparameters):
+    """The hyperparameters of NTM."""
+
+    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "topicdock": {},
+        "sagemaker": {
+            "encoder_layers_activation": "sigmoid",
+            "epochs": 50,
+            "mini_batch_size": 256,
+            "optimizer": "adadelta",
+            "learning_rate": 0.01,
+            "encoder_input": "counts",
+            "prior": "normal",
+            "posterior_batch_norm": False,
+            "decoder_bias": "zeros",
+        },
+    }
+
+    num_topics: Integer = Field(ge=2, le=1000, description="How many topics to find (K).")
+    feature_dim: Integer = Field(ge=1, le=1_000_000, description="The size of the vocabulary (V).")
+    algorithm: Annotated[Literal["ntm"], _Word] = Field("ntm", description="Which topic model to fit.")
+    recipe: Annotated[Literal["topicdock", "sagemaker"], _Word] = Field(
+        "topicdock", description="Whose defaults hold for what is not set: topicdock's, or those of Amazon's built-in."
+    )
+    batch_norm: Boolean = Field(False, description="Batch normalisation in the encoder's layers.")
+    clip_gradient: Number = Field(
+        float("inf"), ge=1e-3, description="Largest magnitude of each component of the gradient; Inf is no limit."
+    )
+    encoder_layers: LayerSizes = Field(
+        "auto", description="Sizes of the encoder's layers; auto is two layers of 3 and 2 times num_topics."
+    )
+    encoder_layers_activation: Annotated[
+        Literal["sigmoid", "tanh", "relu"], _Word, Tunable(choices=("sigmoid", "tanh", "relu"))
+    ] = Field("relu", description="The encoder's activation function.")
+    epochs: Integer = Field(50, ge=1, description="Passes over the training data at most.")
+    learning_rate: Annotated[Number, Tunable(1e-4, 0.1, "Logarithmic")] = Field(
+        0.01, ge=1e-6, le=1.0, description="The optimiser's step size; adadelta has none and ignores it."
+    )
+    mini_batch_size: Annotated[Integer, Tunable(16, 2048, "Logarithmic")] = Field(
+        256, ge=1, le=10_000, description="Documents in a batch."
+    )
+    num_patience_epochs: Integer = Field(
+        3, ge=1, description="Epochs over which the loss must improve; more than epochs turns early stopping off."
+    )
+    optimizer: Annotated[
+        Literal["sgd", "adam", "adagrad", "adadelta", "rmsprop"], _Word, Tunable(choices=("sgd", "adam", "adadelta"))
+    ] = Field("adam", description="The optimiser, with the constants of MXNet's optimiser of that name.")
+    rescale_gradient: Annotated[Number, Tunable(0.1, 1.0)] = Field(
+        1.0, ge=1e-3, le=1.0, description="A factor on the gradient, applied before clipping."
+    )
+    sub_sample: Number = Field(1.0, ge=0.0, le=1.0, description="The share of the documents, drawn anew each epoch.")
+    tolerance: Number = Field(
+        1e-3, ge=1e-6, le=0.1, description="The least improvement of the loss, in nats per word, that counts as one."
+    )
+    weight_decay: Annotated[Number, Tunable(0.0, 1.0)] = Field(
+        0.0, ge=0.0, le=1.0, description="L2 regularisation of the weights."
+    )
+    seed: Integer = Field(0, ge=0, le=2**31 - 1, description="Fixes everything random; the same seed, the same model.")
+    encoder_input: Annotated[Literal["counts", "log1p"], _Word] = Field(
+        "log1p", description="What the encoder sees: word counts as they are, or log(1 + counts)."
+    )
+    prior: Annotated[Literal["normal", "dirichlet"], _Word] = Field(
+        "dirichlet",
+        description="The prior of the topic proportions: N(0, I), or the Laplace approximation of a Dirichlet.",
+    )
+    prior_alpha: Number = Field(
+        0.02,
+        ge=1e-4,
+        le=100.0,
+        description="The Dirichlet prior's concentration per topic; small is few topics a document.",
+    )
+    posterior_batch_norm: Boolean = Field(
+        True, description="Batch normalisation of the posterior's mean and log variance, which prevents collapse."
+    )
+    decoder_bias: Annotated[Literal["zeros", "background"], _Word] = Field(
+        "background",
+        description="Where the decoder's bias starts: zeros, or the log frequencies of the words in the corpus.",
+    )
+
+    def layer_sizes(self) -> tuple[int, ...]:
+        """Return the encoder's layer sizes with ``auto`` resolved."""
+        if isinstance(self.encoder_layers, tuple):
+            return self.encoder_layers
+        return (3 * self.num_topics, 2 * self.num_topics)
+
+    def contradictions(self) -> list[str]:
+        """Return a sentence for each pair of values that exclude each other."""
+        if self.sub_sample == 0.0:
+            return ["sub_sample must be more than 0, since a share of 0 leaves no documents, got 0"]
+        return []
+
+
+_COUNTS = ("application/x-recordio-protobuf", "text/csv")
+
+NTM = Specification(
+    name="ntm",
+    sentence="Neural topic model: a variational autoencoder on word counts.",
+    log_name="AWS/NTM",
+    hyperparameters=NTMHyperparameters,
+    channels=(
+        Channel("train", "Documents to learn from.", required=True, content_types=_COUNTS),
+        Channel("validation", "Documents whose loss decides when to stop.", content_types=_COUNTS),
+        Channel("test", "Documents whose loss is reported for the final model.", content_types=_COUNTS),
+        Channel("auxiliary", "vocab.txt: word i of the vocabulary on line i.", content_types=("text/plain",)),
+    ),
+    metrics=(
+        Metric("train:total_loss", "Loss on the training data, nats per word, every epoch."),
+        Metric("validation:total_loss", "Loss of the final model on the validation data.", objective="Minimize"),
+        Metric("test:total_loss", "Loss of the final model on the test data.", objective="Minimize"),
+        Metric("train:progress", "Percentage of the epochs completed."),
+        Metric("train:throughput", "Documents per second, every epoch."),
+    ),
+    module="topicdock.algorithms.ntm",
+)
