@@ -11,14 +11,22 @@ from typing import TextIO
 
 LINE_FORMAT = "[%(asctime)s %(levelname)s %(thread)d] %(message)s"
 TIME_FORMAT = "%m/%d/%Y %H:%M:%S"
+METRICS = "#metrics"
 
 
 def configure_logging(level: int = logging.INFO, stream: TextIO | None = None) -> None:
     """Send every log line of this process to `stream` (standard output), in the format of SageMaker's images."""
     handler = logging.StreamHandler(stream or sys.stdout)
-    handler.setFormatter(logging.Formatter(LINE_FORMAT, TIME_FORMAT))
+    handler.setFormatter(_Formatter(LINE_FORMAT, TIME_FORMAT))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(True)
+
+
+class _Formatter(logging.Formatter):
+    """Puts the prefix before every message except ``#metrics`` lines, which have none."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return record.getMessage() if str(record.msg).startswith(METRICS) else super().format(record)
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ def format_metrics(
         for name, m in measurements.items()
     }
     content = {"StartTime": started, "EndTime": ended, "Dimensions": dict(dimensions), "Metrics": figures}
-    return f"#metrics {json.dumps(content)}\n"
+    return f"{METRICS} {json.dumps(content)}\n"
 
 
 def format_quality(

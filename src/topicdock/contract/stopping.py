@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Stopped(BaseException):  # noqa: N818 - not an error; and `except Exception` must not swallow it
-    """The job was asked to stop while there was nothing yet worth saving."""
+class Stopped(BaseException):
+    """The job was asked to stop while there was nothing yet worth saving; ``except Exception`` must not catch it."""
 
 
 class StopRequest:

@@ -1,0 +1,5 @@
+"""``python -m topicdock``."""
+
+from topicdock.cli import main
+
+main()

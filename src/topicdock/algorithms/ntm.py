@@ -1,0 +1,236 @@
+"""NTM, a variational autoencoder on word counts.
+
+The generative story of a document of n words:
+
+    h ~ N(m, S)                      a Gaussian: N(0, I), or the Laplace approximation of a Dirichlet
+    theta = softmax(h)               topic proportions, shape (K,)
+    w_1 ... w_n ~ softmax(W theta + b)
+
+An encoder gives the posterior N(mu, diag exp(logvar)) of h from the document's counts x; training minimises
+
+    loss = -E log p(x | theta) + KL(N(mu, diag exp(logvar)) || N(m, S))
+
+with one sample of h a document and step. Losses are reported in nats per word.
+
+Departures from the built-in, all of them defaults that ``recipe=sagemaker`` takes back: the encoder sees
+log(1 + counts), the prior is a Dirichlet's, the posterior is batch-normalised, the decoder's bias starts at the
+corpus's log frequencies so that ``W[:, k]`` is topic k's deviation from the background. In any recipe the last partial
+batch counts in full, all validation documents are scored, and scoring uses the posterior's mean, as serving does.
+
+References
+----------
+Miao, Yu, Blunsom, "Neural Variational Inference for Text Processing", ICML 2016.
+Ding, Nallapati, Xiang, "Coherence-Aware Neural Topic Modeling", EMNLP 2018.
+Srivastava, Sutton, "Autoencoding Variational Inference for Topic Models", ICLR 2017 (equations 2 to 4, the prior).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+from torch import Tensor
+
+from topicdock.algorithms.early_stopping import EarlyStopping
+from topicdock.algorithms.network import Network, NetworkSettings
+from topicdock.algorithms.optimizers import Optimizer, OptimizerSettings, Parameter
+from topicdock.algorithms.progress import EpochReport, Losses, Reporter, SilentReporter
+from topicdock.algorithms.sparse import Batch
+from topicdock.errors import AlgorithmError
+from topicdock.model import Metadata, NeuralTopicModel
+from topicdock.spec.ntm import NTMHyperparameters
+
+_SCORING_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class Prior:
+    """The Gaussian prior of h: its mean (zero) and the variance of each component."""
+
+    variance: float
+
+    @classmethod
+    def laplace(cls, alpha: float, num_topics: int) -> Prior:
+        """Return the Laplace approximation, in the softmax basis, of a symmetric Dirichlet.
+
+        The mean is 0 and the variance (1 - 2/K) / alpha + 1 / (K alpha) (Srivastava and Sutton 2017, equation 3).
+        """
+        return cls((1 - 2 / num_topics) / alpha + 1 / (num_topics * alpha))
+
+    def divergence(self, mu: Tensor, logvar: Tensor) -> Tensor:
+        """Return KL(N(mu, exp(logvar)) || prior) of each document in nats, shape (B,)."""
+        ratio = (logvar.exp() + mu * mu) / self.variance
+        return 0.5 * (ratio - 1 - logvar + math.log(self.variance)).sum(1)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What :func:`fit` returns.
+
+    Attributes
+    ----------
+    model : NeuralTopicModel
+    best_epoch : int
+        The epoch (from 1) whose weights the model holds; 0 when training was stopped before the first one ended.
+    best_loss : float
+        The loss of that epoch, validation if there is one.
+    epochs : int
+        How many epochs were completed.
+    score : callable
+        From counts, shape (D, V), to the model's losses on them.
+    """
+
+    model: NeuralTopicModel
+    best_epoch: int
+    best_loss: float
+    epochs: int
+    score: Callable[[csr_matrix], Losses]
+
+
+def fit(
+    counts: csr_matrix,
+    hyperparameters: NTMHyperparameters,
+    *,
+    validation: csr_matrix | None = None,
+    vocabulary: tuple[str, ...] | None = None,
+    reporter: Reporter | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Fit:
+    """Fit NTM to word counts.
+
+    Parameters
+    ----------
+    counts : csr_matrix of float32, shape (D, V)
+        Training documents; D is at least 1 and at least one document has a word.
+    hyperparameters : NTMHyperparameters
+    validation : csr_matrix, shape (D', V), optional
+        Decides when to stop and which epoch is kept; without it the training loss does.
+    vocabulary : tuple of str, optional
+        Goes into the model.
+    reporter : Reporter, optional
+    should_stop : callable
+        Asked before every step; True ends training, and the best epoch so far is returned.
+
+    Raises
+    ------
+    AlgorithmError
+        The loss left the finite numbers.
+    """
+    trainer = _Trainer(counts, hyperparameters)
+    reporter = reporter or SilentReporter()
+    stopping = EarlyStopping(hyperparameters.num_patience_epochs, hyperparameters.tolerance)
+    completed, best_epoch, best_loss, best_state = 0, 0, math.inf, None
+    for epoch in range(1, hyperparameters.epochs + 1):
+        reporter.epoch_started(epoch)
+        started = time.perf_counter()
+        losses = trainer.train_epoch(should_stop)
+        if losses is None:  # stopped within the epoch
+            break
+        trained = time.perf_counter()
+        scored = None if validation is None else trainer.score(validation)
+        ended = time.perf_counter()
+        completed, loss = epoch, (scored or losses).total
+        if not math.isfinite(loss):
+            raise AlgorithmError(
+                f"the loss is no longer a finite number in epoch {epoch}; lower learning_rate or set clip_gradient"
+            )
+        if loss < best_loss:
+            best_epoch, best_loss, best_state = epoch, loss, trainer.network.snapshot()
+        patience = stopping.observe(loss)
+        last = epoch == hyperparameters.epochs or (patience is not None and patience.exceeded)
+        report = EpochReport(epoch, losses, scored, patience, trained - started, ended - trained, last)
+        reporter.epoch_finished(report)
+        if last or should_stop():
+            break
+    if best_state is not None:
+        trainer.network.restore(best_state)
+    metadata = Metadata(hyperparameters.model_dump(mode="json"), vocabulary)
+    return Fit(NeuralTopicModel(trainer.network.export(), metadata), best_epoch, best_loss, completed, trainer.score)
+
+
+class _Trainer:
+    """Network, optimiser and random numbers of one fit."""
+
+    def __init__(self, counts: csr_matrix, hyperparameters: NTMHyperparameters) -> None:
+        h = self._hyperparameters = hyperparameters
+        self._counts = counts
+        self._generator = torch.Generator().manual_seed(h.seed)
+        self._shuffler = np.random.default_rng(h.seed)
+        settings = NetworkSettings(
+            h.feature_dim, h.num_topics, h.layer_sizes(), h.encoder_layers_activation,
+            h.encoder_input == "log1p", h.batch_norm, h.posterior_batch_norm,
+        )  # fmt: skip
+        bias = background(counts) if h.decoder_bias == "background" else np.zeros(h.feature_dim, np.float32)
+        self.network = Network(settings, bias, self._generator)
+        self._prior = Prior.laplace(h.prior_alpha, h.num_topics) if h.prior == "dirichlet" else Prior(1.0)
+        parameters = [Parameter(t, decays=name.endswith("_weight")) for name, t in self.network.weights.items()]
+        self._optimizer = Optimizer(
+            parameters,
+            OptimizerSettings(h.optimizer, h.learning_rate, h.weight_decay, h.rescale_gradient, h.clip_gradient),
+        )
+
+    def train_epoch(self, should_stop: Callable[[], bool]) -> Losses | None:
+        """Take one pass over the documents (or over the share to be sampled); None if stopped before its end."""
+        documents, size = self._counts.shape[0], self._hyperparameters.mini_batch_size
+        drawn = math.ceil(self._hyperparameters.sub_sample * documents)
+        order = self._shuffler.permutation(documents)[:drawn]
+        total = _Sums()
+        for start in range(0, drawn, size):
+            if should_stop():
+                return None
+            total.add(*self._step(Batch(self._counts[order[start : start + size]])))
+        return total.losses()
+
+    def _step(self, batch: Batch) -> tuple[Batch, Tensor, Tensor]:
+        mu, logvar = self.network.posterior(batch, training=True)
+        noise = torch.randn(mu.shape, generator=self._generator)
+        theta = torch.softmax(mu + torch.exp(0.5 * logvar) * noise, 1)
+        recon = self.network.reconstruction(theta, batch)
+        kl = self._prior.divergence(mu, logvar)
+        (recon + kl).mean().backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        return batch, recon, kl
+
+    @torch.no_grad()
+    def score(self, counts: csr_matrix) -> Losses:
+        """Return the losses of documents, shape (D, V), at the posterior's mean."""
+        total = _Sums()
+        for start in range(0, counts.shape[0], _SCORING_BATCH):
+            batch = Batch(counts[start : start + _SCORING_BATCH])
+            mu, logvar = self.network.posterior(batch, training=False)
+            recon = self.network.reconstruction(torch.softmax(mu, 1), batch)
+            total.add(batch, recon, self._prior.divergence(mu, logvar))
+        return total.losses()
+
+
+class _Sums:
+    """Adds up the losses of batches, in float64."""
+
+    def __init__(self) -> None:
+        self._recon = self._kl = self._words = 0.0
+        self._documents = self._batches = 0
+
+    def add(self, batch: Batch, recon: Tensor, kl: Tensor) -> None:
+        self._recon += float(recon.detach().sum(dtype=torch.float64))
+        self._kl += float(kl.detach().sum(dtype=torch.float64))
+        self._words += float(batch.lengths.sum(dtype=torch.float64))
+        self._documents += len(recon)
+        self._batches += 1
+
+    def losses(self) -> Losses:
+        words = max(self._words, 1.0)  # documents without any word have a divergence all the same
+        return Losses(self._recon / words, self._kl / words, self._documents, self._batches)
+
+
+def background(counts: csr_matrix) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """Return the log of each word's frequency in the corpus, shape (V,), half an occurrence added to each."""
+    occurrences = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel() + 0.5
+    log_frequencies: np.ndarray[tuple[int], np.dtype[np.float32]] = np.log(occurrences / occurrences.sum()).astype(
+        np.float32
+    )
+    return log_frequencies

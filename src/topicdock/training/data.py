@@ -1,0 +1,135 @@
+"""From a job's channels to word counts."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scipy.sparse import csr_matrix
+
+from topicdock.contract.config import ChannelConfig
+from topicdock.corpus.files import read_counts
+from topicdock.corpus.media_types import RECORDIO, MediaType, parse_media_type
+from topicdock.corpus.vocabulary import read_vocabulary
+from topicdock.errors import CustomerError
+from topicdock.spec.algorithm import Specification
+
+AUXILIARY = "auxiliary"
+VOCABULARY = "vocab.txt"
+_READABLE_MODES = ("File", "FastFile")
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What the channels held; None where the job has no such channel."""
+
+    train: csr_matrix
+    validation: csr_matrix | None
+    test: csr_matrix | None
+    vocabulary: tuple[str, ...] | None
+
+
+def read_training_data(
+    channels: Mapping[str, ChannelConfig], specification: Specification, feature_dim: int
+) -> TrainingData:
+    """Read every channel that the algorithm declares; others are passed over with a line in the log.
+
+    Raises
+    ------
+    CustomerError
+        Channels are missing or declared wrongly (all such mistakes at once), or hold something else than word counts
+        (the first bad record).
+    """
+    declared = {channel.name: channel for channel in specification.channels}
+    for name in channels.keys() - declared.keys():
+        _logger.info("Channel %s is not one of %s and is not read.", name, specification.channel_names())
+    mistakes = [
+        f"the channel {channel.name} is missing"
+        for channel in declared.values()
+        if channel.required and channel.name not in channels
+    ]
+    for name in sorted(channels.keys() & declared.keys()):
+        mistakes += _mistakes(channels[name], declared[name].content_types)
+    if mistakes:
+        raise CustomerError(
+            "; ".join(mistakes),
+            where="input channels" if len(mistakes) > 1 else "input channel",
+            allowed=specification.channel_names(),
+            todo="correct the inputs of the job",
+        )
+    counts = {
+        name: _read(channels[name], feature_dim) if name in channels else None
+        for name in ("train", "validation", "test")
+    }
+    _check_has_words(counts["train"])
+    return TrainingData(
+        counts["train"], counts["validation"], counts["test"], _read_vocabulary(channels.get(AUXILIARY), feature_dim)
+    )
+
+
+def _mistakes(channel: ChannelConfig, content_types: tuple[str, ...]) -> list[str]:
+    mistakes = []
+    if channel.input_mode not in _READABLE_MODES:
+        mistakes.append(
+            f"the channel {channel.name} has input mode {channel.input_mode}, "
+            f"but this version reads {' and '.join(_READABLE_MODES)}"
+        )
+    elif not channel.folder.is_dir():
+        mistakes.append(f"the channel {channel.name} has no folder {channel.folder}")
+    if channel.name != AUXILIARY and _media_type(channel).name not in content_types:
+        mistakes.append(
+            f"the channel {channel.name} has content type {channel.content_type!r}, "
+            f"but must have one of {', '.join(content_types)}"
+        )
+    return mistakes
+
+
+def _media_type(channel: ChannelConfig) -> MediaType:
+    return parse_media_type(channel.content_type or RECORDIO)
+
+
+def _read(channel: ChannelConfig, feature_dim: int) -> csr_matrix:
+    started = time.perf_counter()
+    try:
+        counts = read_counts(channel.folder, _media_type(channel), feature_dim)
+    except CustomerError as error:
+        raise error.inside(f"channel {channel.name}") from error
+    _logger.info(
+        "Read %d documents with %d words from channel %s in %.2f seconds.",
+        counts.shape[0], counts.sum(dtype="float64"), channel.name, time.perf_counter() - started,
+    )  # fmt: skip
+    return counts
+
+
+def _check_has_words(counts: csr_matrix) -> None:
+    if counts.nnz == 0:
+        raise CustomerError(
+            "there is nothing to learn from",
+            where="channel train",
+            got=f"{counts.shape[0]} documents without a single word",
+            allowed="at least one document with at least one word",
+            todo="check that the channel's data were uploaded and that hidden or empty files are not all it holds",
+        )
+
+
+def _read_vocabulary(channel: ChannelConfig | None, feature_dim: int) -> tuple[str, ...] | None:
+    if channel is None:
+        _logger.info("Vocab file is not provided")
+        return None
+    path = channel.folder / VOCABULARY
+    _logger.info("Vocab file %s is expected at %s", VOCABULARY, channel.folder)
+    if not path.is_file():
+        raise CustomerError(
+            f"the file {VOCABULARY} is missing",
+            where=f"channel {channel.name}",
+            got=", ".join(sorted(entry.name for entry in channel.folder.iterdir())[:5]) or "an empty folder",
+            allowed=f"{VOCABULARY}: UTF-8 text, word i of the vocabulary on line i",
+            todo=f"upload the vocabulary under the name {VOCABULARY}, or leave the channel out",
+        )
+    try:
+        return read_vocabulary(path, feature_dim)
+    except CustomerError as error:
+        raise error.inside(f"channel {channel.name}") from error

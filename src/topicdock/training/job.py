@@ -1,0 +1,125 @@
+"""One training job: configuration in, documents in, model out, and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from topicdock.artifact import save_model
+from topicdock.contract.config import Cluster, read_channels, read_cluster, read_hyperparameters
+from topicdock.contract.failure import STOPPED, SUCCESS, report_failure
+from topicdock.contract.layout import Layout
+from topicdock.contract.logs import configure_logging
+from topicdock.contract.stopping import Stopped, StopRequest
+from topicdock.errors import CustomerError
+from topicdock.spec.registry import choose_algorithm
+from topicdock.training.data import TrainingData, read_training_data
+from topicdock.training.log import JobLog, log_configuration
+from topicdock.training.topics import TopicReport
+
+ALGORITHM_VARIABLE = "TOPICDOCK_ALGORITHM"
+LOG_LEVEL_VARIABLE = "SAGEMAKER_CONTAINER_LOG_LEVEL"
+TOPICS_FILE = "topics.json"
+_logger = logging.getLogger(__name__)
+
+
+def train(environment: Mapping[str, str]) -> int:
+    """Run the job that the files below /opt/ml (or SAGEMAKER_BASE_DIR) describe; return the process's exit code.
+
+    Whatever goes wrong ends in the failure file and a non-zero code, never in a traceback as the only word.
+    """
+    level = environment.get(LOG_LEVEL_VARIABLE, "")
+    configure_logging(int(level) if level.isdigit() else logging.INFO)
+    layout = Layout.from_environment(environment)
+    stop = StopRequest()
+    try:
+        with stop.listening():
+            layout.failure.unlink(missing_ok=True)
+            _run(layout, environment, stop)
+    except Stopped:
+        _logger.warning("Stopped before training had begun: there is no model.")
+        return STOPPED
+    except Exception as error:  # noqa: BLE001 - the one place where any exception becomes the customer's answer
+        return report_failure(error, layout)
+    return SUCCESS
+
+
+def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest) -> None:
+    began = time.perf_counter()
+    given = read_hyperparameters(layout)
+    specification = choose_algorithm(given, environment.get(ALGORITHM_VARIABLE, ""))
+    hyperparameters = specification.hyperparameters.parse(given)
+    final = hyperparameters.model_dump()
+    log_configuration(
+        {d.name: d.info.default for d in specification.hyperparameters.describe() if not d.required},
+        given, final, str(layout.hyperparameters),
+    )  # fmt: skip
+    cluster = read_cluster(layout)
+    _check_single(cluster)
+    channels = read_channels(layout, [channel.name for channel in specification.channels])
+    data = read_training_data(channels, specification, final["feature_dim"])
+    # Imported only now: a mistake in the configuration should not wait for it.
+    algorithm = importlib.import_module(specification.module)
+    threads = importlib.import_module("topicdock.algorithms.threads").use_available_cores()
+    _logger.info("Number of GPUs being used: 0; number of threads: %d", threads)
+    log = JobLog(specification.log_name, cluster.current_host, final["epochs"], final["mini_batch_size"])
+    log.took("setuptime", time.perf_counter() - began)
+    stop.defer()
+    began = time.perf_counter()
+    fitted = algorithm.fit(
+        data.train, hyperparameters,
+        validation=data.validation, vocabulary=data.vocabulary, reporter=log, should_stop=stop,
+    )  # fmt: skip
+    log.took("update.time", time.perf_counter() - began)
+    if stop():
+        _logger.warning("Asked to stop: training ends here, and the best model so far is saved.")
+    _finish(fitted, data, layout, log)
+
+
+def _finish(fitted: Any, data: TrainingData, layout: Layout, log: JobLog) -> None:
+    """Score, describe and save a fitted model."""
+    began = time.perf_counter()
+    training: dict[str, Any] = {"best_epoch": fitted.best_epoch, "documents": int(data.train.shape[0])}
+    if data.validation is not None:
+        losses = fitted.score(data.validation)
+        log.log_scoring(losses)
+        log.log_quality("validation", losses, epoch=max(fitted.epochs, 1))
+        _logger.info("Loss of server-side model: %s", losses.total)
+        training["validation_total_loss"] = losses.total
+    _logger.info("Best model based on early stopping at epoch %d. Best loss: %s", fitted.best_epoch, fitted.best_loss)
+    topics = TopicReport.of(fitted.model, data.train)
+    topics.log(with_vocabulary=data.vocabulary is not None)
+    training |= topics.summary()
+    log.took("model.score.time", time.perf_counter() - began)
+    _save(fitted.model, training, topics, layout, log)
+    if data.test is None:
+        _logger.info("Test data is not provided.")
+    else:
+        losses = fitted.score(data.test)
+        log.log_scoring(losses)
+        log.log_quality("test", losses)
+    log.log_times()
+
+
+def _save(model: Any, training: dict[str, Any], topics: TopicReport, layout: Layout, log: JobLog) -> None:
+    began = time.perf_counter()
+    model.metadata = replace(model.metadata, training=training)
+    path = save_model(model, layout.model)
+    _logger.info("Serializing model to %s", path)
+    topics.save(layout.output_data / TOPICS_FILE)
+    log.took("model.serialize.time", time.perf_counter() - began)
+
+
+def _check_single(cluster: Cluster) -> None:
+    if len(cluster.hosts) > 1:
+        raise CustomerError(
+            "this version trains on one host",
+            where="resourceconfig.json, hosts",
+            got=", ".join(cluster.hosts),
+            allowed="one host",
+            todo="set instance_count=1",
+        )
