@@ -1,0 +1,168 @@
+"""The one place where word counts are checked and put together as a sparse matrix.
+
+Every decoder hands over its documents as *ragged rows*: the counts and the word ids of all documents end to end, and
+how many of them each document has. What leaves this file is a CSR matrix (D, V) of float32 whose ids are sorted and
+unique in each row and whose values are finite and above zero. No other room checks this again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, vstack
+
+from topicdock.errors import CustomerError
+
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+def assemble(
+    values: NDArray[np.generic],
+    ids: NDArray[np.integer],
+    lengths: NDArray[np.integer],
+    feature_dim: int,
+    name_document: Callable[[int], str],
+) -> csr_matrix:
+    """Check ragged rows and return them as bag of words.
+
+    Parameters
+    ----------
+    values : (N,) array of float32, float64 or an integer type
+        The counts of all documents, end to end. Zeros are allowed and dropped.
+    ids : (N,) integer array
+        The word id of each count, in ``[0, feature_dim)``; in any order, repeated ids are summed.
+    lengths : (D,) integer array
+        How many of the N entries each document has; sums to N.
+    feature_dim : int
+        V, the size of the vocabulary.
+    name_document : callable
+        What the customer calls the document of an index: ``lambda i: f"record {i + 1}"``.
+
+    Returns
+    -------
+    csr_matrix, (D, V) float32
+        Sorted, without duplicates or explicit zeros.
+
+    Raises
+    ------
+    CustomerError
+        On an id outside the vocabulary or a count that is negative, not finite or too large for float32; the error
+        names the first such document.
+    """
+    with np.errstate(over="ignore"):
+        counts = np.require(values, np.float32, ["C", "W"])
+    indptr = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=indptr[1:])
+    if not _are_counts(counts) or not _are_ids(ids, feature_dim):
+        _raise_for_first_bad_document(values, ids, indptr, feature_dim, name_document)
+    index_type = np.int32 if max(len(counts), feature_dim) < 2**31 else np.int64
+    bag = csr_matrix(
+        (counts, ids.astype(index_type, copy=False), indptr.astype(index_type)), shape=(len(lengths), feature_dim)
+    )
+    bag.sum_duplicates()  # sorts too; does nothing when the rows are in order already
+    if np.count_nonzero(bag.data) != bag.nnz:
+        bag.eliminate_zeros()
+    if not _are_counts(bag.data):  # finite counts whose sum is not
+        row = int(np.searchsorted(bag.indptr, np.flatnonzero(~np.isfinite(bag.data))[0], side="right")) - 1
+        raise CustomerError(
+            "the counts of one word in a document add up to more than a float32 holds",
+            where=name_document(row),
+            allowed=f"at most {FLOAT32_MAX:.4g}",
+        )
+    return bag
+
+
+def assemble_dense(rows: NDArray[np.generic], feature_dim: int, name_document: Callable[[int], str]) -> csr_matrix:
+    """Check a dense block (D, V) of counts and return it as bag of words; raises as :func:`assemble` does."""
+    nonzero = rows != 0  # NaN differs from zero, so that it stays to be complained about
+    lengths = np.count_nonzero(nonzero, axis=1)
+    places = np.flatnonzero(nonzero)
+    ids = places - np.repeat(np.arange(len(rows)) * feature_dim, lengths)
+    return assemble(rows.ravel()[places], ids, lengths, feature_dim, name_document)
+
+
+def stack(blocks: Sequence[csr_matrix], feature_dim: int) -> csr_matrix:
+    """Put bags of words below one another; no blocks give no documents, (0, V)."""
+    filled = [block for block in blocks if block.shape[0]]
+    if not filled:
+        return csr_matrix((0, feature_dim), dtype=np.float32)
+    return filled[0] if len(filled) == 1 else csr_matrix(vstack(filled, format="csr"))
+
+
+def check_shape(shape: Sequence[int], feature_dim: int, where: str) -> None:
+    """Raise unless the `shape` of a sparse document is that of one document of `feature_dim` words."""
+    if not shape:
+        raise CustomerError(
+            "a sparse document needs its shape", where=where, got="keys without shape", allowed=f"shape [{feature_dim}]"
+        )
+    if math.prod(shape) != feature_dim or any(size < 1 for size in shape):
+        raise CustomerError(
+            "the document's shape does not fit the vocabulary",
+            where=where,
+            got=f"shape {list(shape)}",
+            allowed=f"[{feature_dim}], as feature_dim = {feature_dim}",
+        )
+
+
+def check_dense_length(length: int, feature_dim: int, where: str) -> None:
+    """Raise unless a dense document has one count for each word."""
+    if length != feature_dim:
+        raise CustomerError(
+            "a dense document must have one count for each word of the vocabulary",
+            where=where,
+            got=f"{length} values",
+            allowed=f"{feature_dim} values, as feature_dim = {feature_dim}",
+        )
+
+
+def check_sparse_lengths(values: int, keys: int, where: str) -> None:
+    """Raise unless a sparse document has as many values as keys."""
+    if values != keys:
+        raise CustomerError(
+            "a sparse document must have as many values as keys",
+            where=where,
+            got=f"{values} values and {keys} keys",
+            allowed="one value for each key",
+        )
+
+
+def _are_counts(counts: NDArray[np.float32]) -> bool:
+    # A NaN anywhere makes min() NaN, and every comparison with it false.
+    return not counts.size or bool(counts.min() >= 0 and counts.max() <= FLOAT32_MAX)
+
+
+def _are_ids(ids: NDArray[np.integer], feature_dim: int) -> bool:
+    return not ids.size or bool(ids.min() >= 0 and ids.max() < feature_dim)
+
+
+def _raise_for_first_bad_document(
+    values: NDArray[np.generic],
+    ids: NDArray[np.integer],
+    indptr: NDArray[np.int64],
+    feature_dim: int,
+    name_document: Callable[[int], str],
+) -> None:
+    exact = values.astype(np.float64)
+    bad_ids = (ids < 0) | (ids >= feature_dim)
+    first = int(np.flatnonzero(~(exact >= 0) | ~(exact <= FLOAT32_MAX) | bad_ids)[0])
+    document = int(np.searchsorted(indptr, first, side="right")) - 1
+    # The documents before have no bad entry, yet their sums may be too large: then one of those is the first bad one.
+    before = indptr[document]
+    assemble(values[:before], ids[:before], np.diff(indptr[: document + 1]), feature_dim, name_document)
+    where = name_document(document)
+    if bad_ids[first]:
+        raise CustomerError(
+            "a word id is outside the vocabulary",
+            where=where,
+            got=str(ids[first]),
+            allowed=f"0 to {feature_dim - 1}, as feature_dim = {feature_dim}",
+        )
+    raise CustomerError(
+        "a word count must be a finite number, zero or more, that a float32 holds",
+        where=where,
+        got=f"{exact[first]:g} for word id {ids[first]}",
+        allowed=f"0 to {FLOAT32_MAX:.4g}",
+    )

@@ -1,0 +1,217 @@
+"""JSON and JSON Lines, in every shape that SageMaker documents: from and to bag of words.
+
+A document is one of::
+
+    [1.5, 16, 14]                                                             dense
+    {"features": [1.5, 16, 14]}
+    {"data": [1.5, 16, 14]}
+    {"data": {"features": {"values": [1.5, 16, 14]}}}
+    {"data": {"features": {"keys": [26, 182], "shape": [2000], "values": [1, 4]}}}        sparse
+
+and a JSON body is one of ``{"instances": [document, ...]}``, ``[document, ...]`` and a single document.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable, Iterable
+from itertools import compress, pairwise
+from typing import Any
+
+import numpy as np
+import orjson
+from scipy.sparse import csr_matrix
+
+from topicdock.corpus import bag_of_words
+from topicdock.errors import CustomerError
+
+NUMBER_TYPES = frozenset((int, float, bool))
+"""What a count may be; true and false are taken for 1 and 0, as Python and numpy take them."""
+
+SHAPES = '[numbers], {"features": [numbers]} or {"data": {"features": {"values": .., "keys": .., "shape": ..}}}'
+
+Document = tuple[list[float], list[int]]
+"""Counts and word ids; turned into arrays all documents together, as numpy is slow on short lists."""
+
+
+def decode_json(body: bytes | memoryview, feature_dim: int) -> csr_matrix:
+    """Decode a JSON request.
+
+    Parameters
+    ----------
+    body : bytes or memoryview
+    feature_dim : int
+        V, the size of the vocabulary.
+
+    Returns
+    -------
+    csr_matrix, (D, V) float32
+        One row for each instance, in order; dense and sparse ones may be mixed.
+
+    Raises
+    ------
+    CustomerError
+        If the body is not JSON; otherwise naming the first bad instance, counted from 1.
+    """
+    parsed = _parse(bytes(body).removeprefix(codecs.BOM_UTF8), "")
+    if isinstance(parsed, dict) and "instances" in parsed:
+        instances = parsed["instances"]
+        if not isinstance(instances, list):
+            raise CustomerError('"instances" must be a list of documents', got=_describe(instances), allowed=SHAPES)
+    elif isinstance(parsed, list) and not (parsed and type(parsed[0]) in NUMBER_TYPES):
+        instances = parsed
+    else:
+        instances = [parsed]
+    return _decode_documents(instances, feature_dim, lambda index: f"instance {index + 1}", _decode_document)
+
+
+def decode_jsonlines(body: bytes | memoryview, feature_dim: int) -> csr_matrix:
+    """Decode JSON Lines, one document a line; blank lines are skipped.
+
+    Raises
+    ------
+    CustomerError
+        Naming the first bad line, counted from 1, blank ones included. Otherwise as :func:`decode_json`.
+    """
+    lines = bytes(body).removeprefix(codecs.BOM_UTF8).split(b"\n")
+    numbers = [number for number, line in enumerate(lines) if line.strip()]
+    return _decode_documents(
+        (lines[number] for number in numbers), feature_dim, lambda index: f"line {numbers[index] + 1}", _decode_line
+    )
+
+
+def _decode_documents(
+    sources: Iterable[Any],
+    feature_dim: int,
+    name_document: Callable[[int], str],
+    decode: Callable[[Any, int, str], Document],
+) -> csr_matrix:
+    values: list[float] = []
+    ids: list[int] = []
+    lengths: list[int] = []
+    mistake = None
+    for index, source in enumerate(sources):
+        try:
+            document = decode(source, feature_dim, name_document(index))
+        except CustomerError as error:
+            mistake = error
+            break
+        values += document[0]
+        ids += document[1]
+        lengths.append(len(document[0]))
+    # An earlier document may have counts out of range: that one is to be named then, so it is assembled first.
+    bag = bag_of_words.assemble(
+        np.array(values, dtype=np.float64),
+        np.array(ids, dtype=np.int64),
+        np.array(lengths, dtype=np.int64),
+        feature_dim,
+        name_document,
+    )
+    if mistake is not None:
+        raise mistake
+    return bag
+
+
+def _parse(text: bytes, where: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise CustomerError(
+            "the text is not JSON", where=where, got=str(error), todo="check that the content type is that of the data"
+        ) from error
+
+
+def _decode_line(line: bytes, feature_dim: int, where: str) -> Document:
+    return _decode_document(_parse(line, where), feature_dim, where)
+
+
+def _decode_document(document: Any, feature_dim: int, where: str) -> Document:
+    content = document
+    if isinstance(content, dict) and "data" in content:
+        content = content["data"]
+    if isinstance(content, dict) and "features" in content:
+        content = content["features"]
+    if isinstance(content, list):
+        return _decode_dense(content, feature_dim, where)
+    if not isinstance(content, dict) or "values" not in content:
+        raise CustomerError("this is not a document", where=where, got=_describe(document), allowed=SHAPES)
+    values, keys, shape = (_expect_list(content.get(part), part, where) for part in ("values", "keys", "shape"))
+    if not keys and (values or not shape):
+        if shape:
+            bag_of_words.check_shape(_whole_numbers(shape, "shape", where), feature_dim, where)
+        return _decode_dense(values, feature_dim, where)
+    bag_of_words.check_sparse_lengths(len(values), len(keys), where)
+    bag_of_words.check_shape(_whole_numbers(shape, "shape", where), feature_dim, where)
+    _whole_numbers(keys, "keys", where)
+    if keys and (min(keys) < 0 or max(keys) >= feature_dim):
+        # Out of range stays out of range, but within numpy's integers, for `assemble` to complain about.
+        keys = [min(max(key, -1), 2**62) for key in keys]
+    _check_numbers(values, where)
+    return values, keys
+
+
+def _decode_dense(numbers: list[Any], feature_dim: int, where: str) -> Document:
+    bag_of_words.check_dense_length(len(numbers), feature_dim, where)
+    ids = list(compress(range(feature_dim), numbers))
+    values = [numbers[word] for word in ids]
+    _check_numbers(values, where)
+    if numbers.count(0) + len(ids) != feature_dim:  # null, "" and [] are as false as 0 is, but no numbers
+        _check_numbers(numbers, where)
+    return values, ids
+
+
+def _check_numbers(numbers: list[Any], where: str) -> None:
+    if not NUMBER_TYPES.issuperset(map(type, numbers)):
+        wrong = next(number for number in numbers if type(number) not in NUMBER_TYPES)
+        raise CustomerError("a word count must be a number", where=where, got=_describe(wrong))
+
+
+def _expect_list(part: Any, name: str, where: str) -> list[Any]:
+    if part is None:
+        return []
+    if name == "shape" and type(part) is int:
+        return [part]
+    if not isinstance(part, list):
+        raise CustomerError(f'"{name}" must be a list of numbers', where=where, got=_describe(part))
+    return part
+
+
+def _whole_numbers(numbers: list[Any], name: str, where: str) -> list[int]:
+    if numbers and set(map(type, numbers)) != {int}:
+        wrong = next(number for number in numbers if type(number) is not int)
+        raise CustomerError(f'"{name}" must hold whole numbers', where=where, got=_describe(wrong))
+    return numbers
+
+
+def _describe(part: Any) -> str:
+    """Return the beginning of `part` as JSON: enough to recognise it, not enough to flood a log."""
+    text = orjson.dumps(part).decode()
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def encode_json(counts: csr_matrix, *, dense: bool = False) -> bytes:
+    """Encode documents as ``{"instances": [...]}``, sparse or dense."""
+    return orjson.dumps({"instances": _to_documents(counts, dense)})
+
+
+def encode_jsonlines(counts: csr_matrix, *, dense: bool = False) -> bytes:
+    """Encode documents one a line, sparse or dense; every line ends with a newline."""
+    return b"".join(orjson.dumps(document) + b"\n" for document in _to_documents(counts, dense))
+
+
+def _to_documents(counts: csr_matrix, dense: bool) -> list[dict[str, Any]]:
+    borders = counts.indptr.tolist()
+    whole = np.array_equal(counts.data, np.floor(counts.data)) and counts.data.max(initial=0) < 2**53
+    data = counts.data.astype(np.int64 if whole else np.float64).tolist()
+    keys = counts.indices.tolist()
+    documents: list[dict[str, Any]] = []
+    for start, end in pairwise(borders):
+        if dense:
+            row = [0] * counts.shape[1]
+            for key, value in zip(keys[start:end], data[start:end], strict=True):
+                row[key] = value
+            documents.append({"features": row})
+        else:
+            features = {"keys": keys[start:end], "shape": [counts.shape[1]], "values": data[start:end]}
+            documents.append({"data": {"features": features}})
+    return documents
