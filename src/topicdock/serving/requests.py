@@ -1,0 +1,110 @@
+"""Request bodies: read within limits of size and time, decompressed, and decoded to word counts."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from typing import IO
+
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
+from scipy.sparse import csr_matrix
+from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityTooLarge, RequestTimeout
+
+from topicdock.corpus import CSV, MediaType, UnsupportedMediaTypeError, decode_counts, parse_media_type
+from topicdock.errors import CustomerError
+
+_PIECE = 1 << 16
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+def read_body(stream: IO[bytes], limit: int, seconds: float) -> bytes:
+    """Read a request body to its end.
+
+    Raises
+    ------
+    RequestEntityTooLarge
+        It has more than `limit` bytes.
+    RequestTimeout
+        It stalled, or was not there after `seconds`.
+    BadRequest
+        It ends before the length that was announced, or is chunked wrongly.
+    """
+    deadline = time.monotonic() + seconds
+    pieces: list[bytes] = []
+    size = 0
+    while piece := _read_piece(stream):
+        size += len(piece)
+        if size > limit:
+            raise RequestEntityTooLarge(f"The request body is larger than {limit} bytes.")
+        if time.monotonic() > deadline:
+            raise RequestTimeout(f"The request body did not arrive within {seconds:g} seconds.")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _read_piece(stream: IO[bytes]) -> bytes:
+    try:
+        return stream.read(_PIECE)
+    except (ClientDisconnected, ParseException, OSError) as error:
+        # werkzeug hides trouble with the socket behind its own exception
+        trouble = error.__context__ if isinstance(error, ClientDisconnected) else error
+        if isinstance(trouble, (BlockingIOError, TimeoutError)):  # the server's limit for standing still
+            raise RequestTimeout("The client stopped sending in the middle of the request body.") from error
+        raise BadRequest("The request body ends too early, or its chunks are not as they should be.") from error
+
+
+def decompress(body: bytes, encoding: str, limit: int) -> bytes:
+    """Undo the Content-Encoding of a body.
+
+    Raises
+    ------
+    CustomerError
+        The body is not what the header says.
+    UnsupportedMediaTypeError
+        The encoding is none that is known.
+    RequestEntityTooLarge
+        More than `limit` bytes came out.
+    """
+    name = encoding.strip().lower()
+    if name in ("", "identity"):
+        return body
+    if name not in ("gzip", "x-gzip"):
+        raise UnsupportedMediaTypeError(
+            "the Content-Encoding of the request is not supported", got=repr(encoding[:100]), allowed="gzip, identity"
+        )
+    content = b""
+    while body:  # a gzip file may have several members, one after the other
+        member = zlib.decompressobj(_GZIP)
+        try:
+            # One byte more than allowed tells "exactly the limit" from "too much" without unpacking all of it.
+            content += member.decompress(body, limit + 1 - len(content))
+        except zlib.error as error:
+            raise CustomerError("the request body is not gzip, as its Content-Encoding says", got=str(error)) from error
+        if len(content) > limit:
+            raise RequestEntityTooLarge(f"The request body is larger than {limit} bytes once decompressed.")
+        if not member.eof:
+            raise CustomerError("the gzip of the request body is cut short", todo="send the whole body")
+        body = member.unused_data
+    return content
+
+
+def decode_documents(body: bytes, content_type: str | None, feature_dim: int) -> csr_matrix:
+    """Return the word counts of a request, shape (D, V).
+
+    A request without Content-Type is read as CSV, the only type that shows what it is.
+
+    Raises
+    ------
+    CustomerError
+        The body is not what the Content-Type says, or does not fit the model.
+    UnsupportedMediaTypeError
+        No decoder knows the Content-Type; or there is none, and the body is not CSV.
+    """
+    if content_type and content_type.strip():
+        return decode_counts(body, parse_media_type(content_type), feature_dim)
+    try:
+        return decode_counts(body, MediaType(CSV), feature_dim)
+    except CustomerError as error:
+        raise UnsupportedMediaTypeError(
+            "the request has no Content-Type header, and its body is not CSV that fits the model", got=str(error)
+        ) from error

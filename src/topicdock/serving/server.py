@@ -1,0 +1,143 @@
+"""The server process: loads the model once, then lets gunicorn keep workers that share it."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import socket
+import struct
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+
+from topicdock.artifact import load_model
+from topicdock.contract.layout import Layout
+from topicdock.contract.logs import configure_logging
+from topicdock.errors import TopicdockError
+from topicdock.serving.app import create_app
+from topicdock.serving.machine import Machine
+from topicdock.serving.settings import Settings
+
+THREADS = 16
+"""Threads of a worker. One of them computes at a time; the others read and write, or wait for slow clients."""
+
+SOCKET_PATIENCE = 10
+"""Seconds that a connection may stand still in the middle of a request or of its response."""
+
+DRAINING = 25
+"""Seconds for the requests in flight after SIGTERM; SageMaker kills after 30."""
+
+KEEP_ALIVE = 65
+"""Seconds that an idle connection is kept, more than the minute after which load balancers let go of theirs.
+
+If the server were the first to close, a request already on its way would be lost.
+"""
+
+_logger = logging.getLogger(__name__)
+
+
+def run(environment: Mapping[str, str]) -> int:
+    """Load the model that the environment names, serve it until SIGTERM, and return the exit status."""
+    configure_logging()
+    try:
+        settings = Settings.from_environment(environment, Machine.probe())
+        configure_logging(settings.log_level)
+        model = load_model(Layout.from_environment(environment).model)
+    except TopicdockError as error:
+        _logger.error("%s: %s", error.prefix, " ".join(str(error).split()))
+        return 1
+    _logger.info("Serving an %s model: %d topics, %d words", model.algorithm, model.num_topics, model.feature_dim)
+    server = _Server(create_app(model, settings), settings)
+    # Objects that the collector never looks at are never written to, so the workers go on sharing their memory.
+    gc.collect()
+    gc.freeze()
+    try:
+        server.run()
+    except SystemExit as leaving:  # how gunicorn ends, in the master and in each worker
+        return leaving.code if isinstance(leaving.code, int) else 0
+    return 0
+
+
+class _Log(Logger):  # type: ignore[misc]
+    """gunicorn's messages, without handlers of its own: they go where every line of this process goes."""
+
+    def setup(self, cfg: Any) -> None:
+        self._access_log_enabled = False
+        self.error_log.setLevel(logging.NOTSET)
+        self.error_log.propagate = True
+
+    def exception(self, msg: str, *args: object, **kwargs: Any) -> None:
+        if isinstance(sys.exc_info()[1], BlockingIOError):  # SOCKET_PATIENCE is over
+            self.info("A client stood still in the middle of a request; its connection is closed.")
+        else:
+            super().exception(msg, *args, **kwargs)
+
+
+class _Worker(ThreadWorker):  # type: ignore[misc]
+    """gunicorn's threaded worker, which answers what is not HTTP in one plain line instead of a page of HTML.
+
+    Threaded, because the synchronous worker knows no keep-alive and would let one slow client hold up everybody, the
+    health check included. Greenlets would need patched sockets and gain nothing for work that is all computing.
+    """
+
+    def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
+        try:
+            return bool(super()._keepalive_after(conn, keepalive))
+        except (ParseException, OSError):
+            return False  # a broken body has had its answer, and what follows it cannot be another request
+
+    def handle_error(self, req: object, client: socket.socket, addr: object, exc: Exception) -> None:
+        if isinstance(exc, ParseException):
+            self.log.warning("A request is not HTTP: %s", ascii(str(exc))[:500])
+            status, line = "400 Bad Request", "The request is not HTTP as it should be."
+        else:
+            self.log.exception("A request failed outside the application")
+            status, line = "500 Internal Server Error", "Internal error: the request could not be answered."
+        head = f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: {len(line)}"
+        try:
+            client.sendall(f"{head}\r\n\r\n{line}".encode("ascii"))
+        except OSError as error:
+            self.log.debug("The client did not wait for its error: %s", error)
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn, told everything here and nothing by files, flags or variables of its own."""
+
+    def __init__(self, app: Flask, settings: Settings) -> None:
+        self._app, self._settings = app, settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        chosen = {
+            "bind": [f"0.0.0.0:{self._settings.port}"],  # SageMaker calls from outside the container
+            "workers": self._settings.workers,
+            "worker_class": _Worker,
+            "threads": THREADS,
+            "timeout": self._settings.timeout,
+            "graceful_timeout": DRAINING,
+            "keepalive": KEEP_ALIVE,
+            "preload_app": True,
+            "logger_class": _Log,
+            "when_ready": _limit_patience,
+            "control_socket_disable": True,  # no file in the home folder, which may be read-only
+        }
+        for name, value in chosen.items():
+            if name in self.cfg.settings:  # gunicorn's settings differ between its versions
+                self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        return self._app
+
+
+def _limit_patience(arbiter: Any) -> None:
+    # Accepted connections inherit this from the listening socket; gunicorn knows no limit for clients that stand still.
+    patience = struct.pack("@ll", SOCKET_PATIENCE, 0)
+    for listener in arbiter.LISTENERS:
+        for direction in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            listener.sock.setsockopt(socket.SOL_SOCKET, direction, patience)
