@@ -232,6 +232,14 @@ def test_counts_as_large_as_a_float32_holds_get_an_answer_or_a_400(client: Flask
     assert response.status_code in (200, 400), response.text
 
 
+def test_more_documents_than_can_be_answered_at_once_are_413(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("topicdock.serving.app.LARGEST_ANSWER", 9)
+    assert post(client, ROW, CSV).status_code == 200
+    assert "2 documents; at most 1 " in assert_plain_line(post(client, ROW + b"\n" + ROW, CSV), 413)
+
+
 def test_an_error_line_is_at_most_2048_characters_and_printable() -> None:
     response = answer_error(CustomerError("x" * 5000, got="\x00\x1b[31m\ud800\r\nSet-Cookie: y"))
     assert len(response.get_data(as_text=True)) == 2048

@@ -12,7 +12,7 @@ import orjson
 from flask import Flask, Response, request
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from werkzeug.exceptions import HTTPException, NotAcceptable, ServiceUnavailable
+from werkzeug.exceptions import HTTPException, NotAcceptable, RequestEntityTooLarge, ServiceUnavailable
 
 from topicdock.corpus import UnsupportedMediaTypeError
 from topicdock.errors import CustomerError
@@ -23,6 +23,9 @@ from topicdock.serving.settings import LARGEST_TRANSFORM_PAYLOAD, MEGABYTE, Sett
 
 LONGEST_MESSAGE = 2048
 """Characters of an error that SageMaker hands on to the client (ModelError.OriginalMessage)."""
+
+LARGEST_ANSWER = 1 << 25
+"""Topic proportions of one response, documents times topics: about 400 MB of JSON, and as much again to make it."""
 
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 _LONGEST_ATTRIBUTES = 1024
@@ -71,7 +74,14 @@ def transform(model: TopicModel, counts: csr_matrix) -> NDArray[np.float32]:
     ------
     CustomerError
         A document's counts are so large that the model's arithmetic overflows.
+    RequestEntityTooLarge
+        So many documents that the answer would not fit into memory; a few bytes can ask for a document.
     """
+    if counts.shape[0] * model.num_topics > LARGEST_ANSWER:
+        most = LARGEST_ANSWER // model.num_topics
+        raise RequestEntityTooLarge(
+            f"The request has {counts.shape[0]} documents; at most {most} are answered at once."
+        )
     with np.errstate(all="ignore"):  # what overflows shows in the result, which is checked
         theta = model.transform(counts)
     finite = np.isfinite(theta).all(axis=1)
