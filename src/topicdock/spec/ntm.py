@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from topicdock.corpus.media_types import CSV, JSON, JSONLINES, RECORDIO
 from topicdock.spec.algorithm import Channel, Metric, Specification
 from topicdock.spec.hyperparameters import Boolean, Hyperparameters, Integer, LayerSizes, Number, Tunable
 from topicdock.spec.values import parse_word
@@ -110,7 +111,7 @@ class NTMHyperparameters(Hyperparameters):
         return []
 
 
-_COUNTS = ("application/x-recordio-protobuf", "text/csv")
+_COUNTS = (RECORDIO, CSV, JSONLINES, JSON)  # the built-in reads the first two
 
 NTM = Specification(
     name="ntm",

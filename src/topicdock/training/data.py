@@ -57,7 +57,7 @@ def read_training_data(
         raise CustomerError(
             "; ".join(mistakes),
             where="input channels" if len(mistakes) > 1 else "input channel",
-            allowed=specification.channel_names(),
+            allowed=f"channels {specification.channel_names()}",
             todo="correct the inputs of the job",
         )
     counts = {

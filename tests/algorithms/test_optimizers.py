@@ -1,0 +1,67 @@
+"""Each optimiser against its rule written out in numpy, three steps with decay, rescaling and clipping."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from topicdock.algorithms.optimizers import RULES, Optimizer, OptimizerSettings, Parameter
+
+RATE, DECAY, RESCALE, CLIP = 0.1, 0.03, 0.5, 0.4
+GRADIENTS = np.random.default_rng(0).normal(size=(3, 5)) * 2
+START = np.random.default_rng(1).normal(size=5)
+
+
+def _clip(gradient: Any) -> Any:
+    return np.clip(gradient, -CLIP, CLIP)
+
+
+def _expected(name: str, decay: float) -> Any:
+    w, a, b = START.copy(), np.zeros(5), np.zeros(5)
+    for t, gradient in enumerate(GRADIENTS * RESCALE, start=1):
+        if name == "sgd":
+            w = (1 - RATE * decay) * w - RATE * _clip(gradient)
+        elif name == "adam":
+            g = _clip(gradient + decay * w)
+            a, b = 0.9 * a + 0.1 * g, 0.999 * b + 0.001 * g**2
+            w = w - RATE * (a / (1 - 0.9**t)) / (np.sqrt(b / (1 - 0.999**t)) + 1e-8)
+        elif name == "adagrad":
+            g = _clip(gradient)
+            a = a + g**2
+            w = w - RATE * (g / np.sqrt(a + 1e-7) + decay * w)
+        elif name == "rmsprop":
+            g = _clip(gradient + decay * w)
+            a = 0.9 * a + 0.1 * g**2
+            w = w - RATE * g / np.sqrt(a + 1e-8)
+        else:
+            g = _clip(gradient)
+            a = 0.9 * a + 0.1 * g**2
+            change = np.sqrt(b + 1e-5) / np.sqrt(a + 1e-5) * g
+            b = 0.9 * b + 0.1 * change**2
+            w = w - change - decay * w
+    return w
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("decays", [True, False])
+def test_an_optimiser_follows_mxnets_rule(name: str, decays: bool) -> None:
+    tensor = torch.tensor(START, dtype=torch.float32, requires_grad=True)
+    optimizer = Optimizer([Parameter(tensor, decays)], OptimizerSettings(name, RATE, DECAY, RESCALE, CLIP))
+    for gradient in GRADIENTS:
+        tensor.grad = torch.tensor(gradient, dtype=torch.float32)
+        optimizer.step()
+    np.testing.assert_allclose(tensor.detach().numpy(), _expected(name, DECAY if decays else 0.0), rtol=2e-5, atol=1e-6)
+
+
+def test_the_learning_rate_has_no_effect_on_adadelta() -> None:
+    def run(rate: float) -> list[float]:
+        tensor = torch.tensor(START, dtype=torch.float32, requires_grad=True)
+        optimizer = Optimizer([Parameter(tensor)], OptimizerSettings("adadelta", rate))
+        tensor.grad = torch.tensor(GRADIENTS[0], dtype=torch.float32)
+        optimizer.step()
+        return tensor.tolist()
+
+    assert run(0.001) == run(1.0)

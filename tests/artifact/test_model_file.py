@@ -1,0 +1,102 @@
+"""The model directory: what is saved is served again, and what cannot be served is explained."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.models import random_counts, random_model
+from topicdock.artifact import decode_model, encode_model, load_model, save_model
+from topicdock.errors import CustomerError, PlatformError
+
+MODEL = random_model(vocabulary=tuple(f"word-{i}" for i in range(30)))
+
+
+def test_a_saved_model_answers_as_before(tmp_path: Path) -> None:
+    save_model(MODEL, tmp_path)
+    loaded = load_model(tmp_path)
+    np.testing.assert_array_equal(loaded.transform(random_counts()), MODEL.transform(random_counts()))
+    assert loaded.metadata == MODEL.metadata
+
+
+def test_the_same_model_is_the_same_file() -> None:
+    assert encode_model(MODEL) == encode_model(random_model(vocabulary=MODEL.metadata.vocabulary))
+
+
+def test_the_archive_has_the_built_ins_entries_uncompressed() -> None:
+    archive = zipfile.ZipFile(io.BytesIO(encode_model(MODEL)))
+    assert [(i.filename, i.compress_type) for i in archive.infolist()] == [
+        ("meta.json", zipfile.ZIP_STORED), ("symbol.json", zipfile.ZIP_STORED), ("params", zipfile.ZIP_STORED),
+    ]  # fmt: skip
+    assert json.loads(archive.read("meta.json"))["algorithm"] == "ntm"
+
+
+def test_nothing_is_left_beside_the_model(tmp_path: Path) -> None:
+    save_model(MODEL, tmp_path / "model")
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["model_algo-1"]
+
+
+def test_the_lowest_number_is_served_and_strangers_are_passed_over(tmp_path: Path) -> None:
+    for number in (10, 2):
+        (tmp_path / f"model_algo-{number}").write_bytes(encode_model(random_model(seed=number)))
+    (tmp_path / "model.tar.gz").write_bytes(b"stray")
+    (tmp_path / "model_algo-x").write_bytes(b"stray")
+    expected = random_model(seed=2).transform(random_counts())
+    np.testing.assert_array_equal(load_model(tmp_path).transform(random_counts()), expected)
+
+
+def test_a_folder_without_a_model_is_listed(tmp_path: Path) -> None:
+    (tmp_path / "model.tar.gz").write_bytes(b"stray")
+    with pytest.raises(
+        CustomerError, match=r"there is no model to serve; got: model.tar.gz; allowed: a file model_algo-1"
+    ):
+        load_model(tmp_path)
+    with pytest.raises(CustomerError, match="no such folder"):
+        load_model(tmp_path / "nowhere")
+
+
+def test_a_folder_that_cannot_be_written_is_the_platforms_fault(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PlatformError, match="could not be written"):
+        save_model(MODEL, tmp_path / "file")
+
+
+CONTENT = encode_model(MODEL)
+
+
+@pytest.mark.parametrize("length", sorted({0, 1, 3, 30, 100, *range(200, len(CONTENT), 97), len(CONTENT) - 1}))
+def test_a_torn_model_is_a_clear_error(length: int) -> None:
+    with pytest.raises(CustomerError, match=r"damaged|lacks"):
+        decode_model(CONTENT[:length])
+
+
+def _rewritten(**entries: bytes) -> bytes:
+    source, buffer = zipfile.ZipFile(io.BytesIO(CONTENT)), io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as target:
+        for name in source.namelist():
+            key = name.removesuffix(".json")
+            if entries.get(key, b"x"):
+                target.writestr(name, entries.get(key, source.read(name)))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (_rewritten(params=b""), "lacks an entry"),
+        (_rewritten(params=b"not arrays at all, I am afraid"), "not an MXNet NDArray file"),
+        (_rewritten(meta=b"{"), "meta.json is not JSON"),
+        (_rewritten(meta=b"[]"), "format that is not known"),
+        (_rewritten(meta=b'{"format_version": 99}'), "format that is not known"),
+        (_rewritten(meta=b'{"format_version": 1, "algorithm": "x"}'), "cannot be served here"),
+        (_rewritten(meta=b'{"format_version": 1, "algorithm": "ntm", "vocabulary": ["a"]}'), "vocabulary does not fit"),
+    ],
+)
+def test_a_model_that_cannot_be_served_is_explained(content: bytes, said: str) -> None:
+    with pytest.raises(CustomerError, match=said):
+        decode_model(content)

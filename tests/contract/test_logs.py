@@ -1,0 +1,74 @@
+"""Log and metric lines are those that SageMaker's regular expressions pick up."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+
+import pytest
+
+from topicdock.contract.failure import MAX_LENGTH, failure_text
+from topicdock.contract.logs import (
+    Measurement,
+    configure_logging,
+    format_metrics,
+    format_progress,
+    format_quality,
+    format_throughput,
+    metric_definitions,
+)
+from topicdock.errors import CustomerError, PlatformError
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "captured"),
+    [
+        ("train:total_loss", format_quality("algo-1", "train", "total_loss", 7.02, epoch=1), "7.02"),
+        ("validation:total_loss", format_quality("algo-1", "validation", "total_loss", 6.5, epoch=75), "6.5"),
+        ("test:total_loss", format_quality("algo-1", "test", "total_loss", 6.25), "6.25"),
+        ("test:pwll", format_quality("algo-1", "test", "pwll", -7.5, kind="score"), "-7.5"),
+        ("train:progress", format_progress("algo-1", 50.0), "50.0"),
+        ("train:throughput", format_throughput("algo-1", 3061.5), "3061.5"),
+    ],
+)
+def test_each_metric_line_is_found_by_its_regular_expression(name: str, line: str, captured: str) -> None:
+    regex = metric_definitions([name])[0]["Regex"]
+    assert re.findall(regex, f"[06/08/2021 20:16:02 INFO 140068851631936] {line}") == [captured]
+    others = metric_definitions({"train:total_loss", "validation:total_loss", "test:total_loss", "test:pwll"} - {name})
+    assert not any(re.search(other["Regex"], line) for other in others)
+
+
+def test_metrics_lines_have_no_prefix_and_are_followed_by_an_empty_line() -> None:
+    stream = io.StringIO()
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    try:
+        configure_logging(stream=stream)
+        logging.getLogger("x").info("hello")
+        logging.getLogger("x").info(format_metrics(1.0, 2.0, {"epoch": 0}, {"m": Measurement.of(3.0, 5.0)}))
+    finally:
+        root.handlers, root.level = handlers, level
+        logging.captureWarnings(False)
+    first, second, third, *_ = stream.getvalue().split("\n")
+    assert re.fullmatch(r"\[\d\d/\d\d/\d{4} \d\d:\d\d:\d\d INFO \d+\] hello", first)
+    assert json.loads(second.removeprefix("#metrics ")) == {
+        "StartTime": 1.0, "EndTime": 2.0, "Dimensions": {"epoch": 0},
+        "Metrics": {"m": {"sum": 8.0, "count": 2, "min": 3.0, "max": 5.0}},
+    }  # fmt: skip
+    assert third == ""
+
+
+def test_a_failure_says_whose_it_is_and_fits_the_api() -> None:
+    assert failure_text(CustomerError("x")) == "ClientError: x."
+    assert failure_text(PlatformError("Disk full.")) == "PlatformError: Disk full."
+    assert failure_text(KeyError("k")).startswith("AlgorithmError: ")
+    assert len(failure_text(CustomerError("x" * 5000))) == MAX_LENGTH
+
+
+def test_an_error_tells_what_where_got_allowed_and_what_to_do() -> None:
+    error = CustomerError("a count must be 0 or more", where="record 3", got="-1", allowed="0 or more", todo="mend it")
+    assert str(error.inside("file a.pbr").inside("channel train")) == (
+        "channel train, file a.pbr, record 3: a count must be 0 or more; got: -1; allowed: 0 or more; to do: mend it."
+    )

@@ -1,0 +1,97 @@
+"""Declarations turn strings into settings, or into one text that lists every mistake."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from topicdock.errors import CustomerError
+from topicdock.spec.hyperparameters import Description
+from topicdock.spec.ntm import NTMHyperparameters
+from topicdock.spec.registry import choose_algorithm
+
+REQUIRED = {"num_topics": "20", "feature_dim": "2000"}
+DESCRIPTIONS = {description.name: description for description in NTMHyperparameters.describe()}
+
+
+def test_the_built_ins_defaults_come_back_with_its_recipe() -> None:
+    parsed = NTMHyperparameters.parse({**REQUIRED, "recipe": "sagemaker"})
+    assert (
+        parsed.encoder_layers_activation, parsed.epochs, parsed.mini_batch_size, parsed.optimizer, parsed.learning_rate,
+        parsed.batch_norm, parsed.clip_gradient, parsed.encoder_layers, parsed.num_patience_epochs, parsed.tolerance,
+        parsed.rescale_gradient, parsed.sub_sample, parsed.weight_decay,
+    ) == ("sigmoid", 50, 256, "adadelta", 0.01, False, math.inf, "auto", 3, 0.001, 1.0, 1.0, 0.0)  # fmt: skip
+
+
+def test_what_the_user_sets_overrides_any_recipe() -> None:
+    parsed = NTMHyperparameters.parse({**REQUIRED, "recipe": "sagemaker", "optimizer": "sgd", "epochs": "7"})
+    assert (parsed.optimizer, parsed.epochs) == ("sgd", 7)
+
+
+def test_automatic_layers_are_three_and_two_times_the_topics() -> None:
+    assert NTMHyperparameters.parse({**REQUIRED, "encoder_layers": "auto"}).layer_sizes() == (60, 40)
+
+
+def test_the_platforms_own_keys_are_passed_over() -> None:
+    extra = {"_tuning_objective_metric": "validation:total_loss", "sagemaker_program": '"train.py"', "_kvstore": "x"}
+    assert NTMHyperparameters.parse({**REQUIRED, **extra}) == NTMHyperparameters.parse(REQUIRED)
+
+
+def test_every_mistake_is_listed_at_once() -> None:
+    wrong = {"num_topics": "1", "mini_batch_siz": "8", "epochs": "abc", "optimizer": "adamw", "sub_sample": "0"}
+    with pytest.raises(CustomerError) as caught:
+        NTMHyperparameters.parse(wrong)
+    text = str(caught.value)
+    assert "mini_batch_siz is not a hyperparameter (did you mean mini_batch_size?)" in text
+    assert "num_topics must be an integer from 2 to 1000, got '1'" in text
+    assert "feature_dim is missing" in text
+    assert "epochs must be an integer of at least 1, got 'abc'" in text
+    assert "optimizer must be one of sgd, adam, adagrad, adadelta, rmsprop, got 'adamw'" in text
+
+
+def _just_outside(description: Description) -> list[Any]:
+    if description.kind == "choice":
+        return ["no such word"]
+    if description.kind == "boolean":
+        return ["maybe"]
+    if description.kind == "sizes":
+        return ["0", "3,-1", "three"]
+    step = 1 if description.kind == "integer" else 1e-9
+    smallest, largest = description.bounds
+    beyond = [] if smallest is None else [smallest - step]
+    return [*beyond, *([] if largest is None else [largest + step]), "NaN", ""]
+
+
+@pytest.mark.parametrize("name", DESCRIPTIONS)
+def test_every_hyperparameter_rejects_what_lies_just_outside_its_range(name: str) -> None:
+    for value in _just_outside(DESCRIPTIONS[name]):
+        with pytest.raises(CustomerError, match=name):
+            NTMHyperparameters.parse({**REQUIRED, name: str(value)})
+
+
+@pytest.mark.parametrize("name", DESCRIPTIONS)
+def test_every_hyperparameter_accepts_the_ends_of_its_range(name: str) -> None:
+    description = DESCRIPTIONS[name]
+    values = [*description.choices, *(str(bound) for bound in description.bounds if bound is not None)]
+    for value in values:
+        if (name, float(value) if description.kind == "number" else value) == ("sub_sample", 0.0):
+            continue  # the range that Amazon documents begins with a share that leaves nothing
+        NTMHyperparameters.parse({**REQUIRED, name: value})
+
+
+@pytest.mark.parametrize("description", DESCRIPTIONS.values(), ids=DESCRIPTIONS)
+def test_every_hyperparameter_says_what_it_does(description: Description) -> None:
+    assert description.sentence.endswith(".")
+    assert description.allowed
+
+
+def test_an_unknown_algorithm_is_named_with_those_there_are() -> None:
+    with pytest.raises(CustomerError, match="got: 'bert'; allowed: ntm"):
+        choose_algorithm({"algorithm": '"bert"'})
+
+
+def test_the_hyperparameter_wins_over_the_preferred_algorithm() -> None:
+    assert choose_algorithm({"algorithm": "NTM"}, "nonsense").name == "ntm"
+    assert choose_algorithm({}).name == "ntm"
