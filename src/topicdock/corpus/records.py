@@ -15,7 +15,7 @@ from topicdock.corpus.recordio import MAGIC_BYTES, Frames, find_frames, frame_re
 from topicdock.corpus.varints import encode_varint, encode_varints
 from topicdock.errors import CustomerError
 
-WINDOW = 1 << 21
+WINDOW = 1 << 22
 """Bytes of frames decoded at a time; temporary arrays take about three times as much."""
 
 DENSE_BLOCK = 1 << 22
