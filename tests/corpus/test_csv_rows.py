@@ -127,7 +127,7 @@ TOKENS = st.sampled_from(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.lists(st.lists(TOKENS, min_size=3, max_size=4), max_size=4), st.sampled_from([None, 0, 1]))
 def test_numpy_and_the_csv_module_agree_on_documents_and_on_mistakes(
     rows: list[list[str]], label_size: int | None
@@ -143,7 +143,7 @@ def test_every_truncation_gives_documents_or_an_error() -> None:
         _outcome(lambda length=length: decode_csv(text[:length], 3))
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(st.binary(max_size=60) | st.text('0123.,-eE\r\n" \t_x\x00', max_size=60).map(str.encode), st.integers(1, 4))
 def test_random_bytes_raise_nothing_but_a_customer_error(noise: bytes, features: int) -> None:
     for label_size in (None, 0, 1):

@@ -133,7 +133,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(JSON_VALUES.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=40))
 def test_any_json_and_any_bytes_raise_nothing_but_a_customer_error(text: bytes) -> None:
     for decode in (decode_json, decode_jsonlines):

@@ -132,7 +132,7 @@ def _outcome(decode: Any) -> Any:
     return found.toarray().tolist()
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.lists(payloads(), min_size=1, max_size=5))
 def test_numpy_and_the_protobuf_library_agree_on_documents_and_on_mistakes(contents: list[bytes]) -> None:
     body = write_records(contents)
@@ -283,14 +283,14 @@ def test_every_truncation_gives_the_records_before_or_an_error() -> None:
         assert_same(both[: found.shape[0]], found)
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(st.binary(max_size=200), st.integers(1, 5))
 def test_random_bytes_raise_nothing_but_a_customer_error(noise: bytes, features: int) -> None:
     for body in (noise, frame_record(noise), encode_counts(bag([[1, 2]])) + noise):
         _outcome(lambda body=body: decode_records(body, features))
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(st.data())
 def test_a_changed_byte_raises_nothing_but_a_customer_error(data: st.DataObject) -> None:
     counts = bag([[1, 0, 2], [0, 0, 0], [0, 300, 0]])
