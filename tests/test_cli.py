@@ -1,0 +1,72 @@
+"""The command line prints declarations for people and for SageMaker's API."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from topicdock.cli import main
+
+ROOT = Path(__file__).parent.parent
+
+
+def describe(*arguments: str) -> str:
+    result = CliRunner().invoke(main, ["describe", *arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_the_documentation_is_what_the_declarations_say() -> None:
+    page = (ROOT / "docs" / "hyperparameters.md").read_text()
+    assert page.endswith("\n" + describe()), "run scripts/generate-docs"
+
+
+def test_metric_definitions_are_as_the_api_wants_them() -> None:
+    definitions = json.loads(describe("--as", "metrics"))
+    assert "validation:total_loss" in {definition["Name"] for definition in definitions}
+    for definition in definitions:
+        assert len(definition["Regex"]) <= 500
+        assert re.compile(definition["Regex"]).groups == 1
+
+
+def _parameters(what: str) -> dict[str, Any]:
+    return {entry["Name"]: entry for entry in json.loads(describe("--as", what))}
+
+
+def test_hyperparameters_are_as_create_algorithm_wants_them() -> None:
+    entries = _parameters("hyperparameters")
+    assert entries["num_topics"]["IsRequired"]
+    assert entries["num_topics"]["Range"] == {
+        "IntegerParameterRangeSpecification": {"MinValue": "2", "MaxValue": "1000"}
+    }
+    assert entries["optimizer"]["Range"]["CategoricalParameterRangeSpecification"]["Values"][0] == "sgd"
+    assert entries["encoder_layers"]["Type"] == "FreeText"
+
+
+@pytest.mark.parametrize(
+    ("shape", "what"), [("HyperParameterSpecifications", "hyperparameters"), ("ParameterRanges", "ranges")]
+)
+def test_botocore_accepts_what_is_printed(shape: str, what: str) -> None:
+    session = pytest.importorskip("botocore.session").get_session()
+    validator = pytest.importorskip("botocore.validate").ParamValidator()
+    shapes = session.get_service_model("sagemaker").shape_for(shape)
+    report = validator.validate(json.loads(describe("--as", what)), shapes)
+    assert not report.has_errors(), report.generate_report()
+
+
+def test_help_names_every_command() -> None:
+    result = CliRunner().invoke(main, ["--help"])
+    assert all(command in result.output for command in ("train", "serve", "describe"))
+
+
+def test_the_package_runs_as_a_module() -> None:
+    command = [sys.executable, "-m", "topicdock", "--version"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"topicdock, version \d+\.\d+\.\d+\n", result.stdout)
