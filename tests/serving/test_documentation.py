@@ -6,7 +6,7 @@ import re
 from topicdock.corpus.media_types import DECODERS
 from topicdock.serving.responses import RESPONSE_TYPES
 
-from .service import ROOT
+from .service import COMMAND, ROOT
 
 TEXT = (ROOT / "docs" / "serving.md").read_text()
 
@@ -16,7 +16,8 @@ def test_every_variable_that_is_read_is_described_and_no_other() -> None:
     strings = [n.value for n in ast.walk(source) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
     read = {string for string in strings if re.fullmatch(r"[A-Z]+(_[A-Z]+)+", string)}
     described = set(re.findall(r"^\| `([A-Z_]+)` \|", TEXT, re.MULTILINE))
-    assert described == read | {"SAGEMAKER_BASE_DIR", "OPENBLAS_NUM_THREADS"}
+    exported = set(re.findall(r"^export ([A-Z_]+)=", COMMAND.read_text(), re.MULTILINE))
+    assert described == read | exported | {"SAGEMAKER_BASE_DIR"}
 
 
 def test_every_request_and_response_type_is_described() -> None:

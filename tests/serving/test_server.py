@@ -218,35 +218,19 @@ def run_to_the_end(base: Path, extra: dict[str, str] | None = None) -> tuple[int
     return ended.returncode, lines
 
 
-@pytest.fixture
-def broken_bases(tmp_path: Path, model: NeuralTopicModel) -> dict[str, tuple[Path, str]]:
-    for name in ("empty", "cut short", "not a zip", "folder"):
-        (tmp_path / name / "model").mkdir(parents=True)
-    whole = save_model(model, tmp_path / "cut short" / "model")
-    whole.write_bytes(whole.read_bytes()[:1000])
-    (tmp_path / "not a zip" / "model" / "model_algo-1").write_bytes(b"hello")
-    (tmp_path / "folder" / "model" / "model_algo-1").mkdir()
-    return {
-        "missing": (tmp_path / "nowhere", "there is no model to serve"),
-        "empty": (tmp_path / "empty", "there is no model to serve"),
-        "cut short": (tmp_path / "cut short", "damaged"),
-        "not a zip": (tmp_path / "not a zip", "not a ZIP archive"),
-        "folder": (tmp_path / "folder", "there is no model to serve"),
-    }
-
-
-@pytest.mark.parametrize("name", ["missing", "empty", "cut short", "not a zip", "folder"])
+@pytest.mark.parametrize(("damage", "expected"), [("missing", "no model to serve"), ("cut short", "damaged")])
 def test_a_model_that_cannot_be_loaded_ends_with_1_and_one_clear_sentence(
-    broken_bases: dict[str, tuple[Path, str]], name: str
+    tmp_path: Path, model: NeuralTopicModel, damage: str, expected: str
 ) -> None:
-    base, expected = broken_bases[name]
-    status, lines = run_to_the_end(base)
+    if damage == "cut short":
+        whole = save_model(model, tmp_path / "model")
+        whole.write_bytes(whole.read_bytes()[:1000])
+    status, lines = run_to_the_end(tmp_path)
     assert status == 1
     assert len(lines) == 1
     assert " ERROR " in lines[0]
-    assert "] ClientError: " in lines[0]
+    assert f"] ClientError: {tmp_path / 'model'}" in lines[0]
     assert expected in lines[0]
-    assert str(base) in lines[0]
 
 
 def test_bad_settings_end_with_1_and_one_line_that_names_them_all(base: Path) -> None:
