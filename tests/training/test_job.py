@@ -30,6 +30,9 @@ def full_job(tmp_path_factory: pytest.TempPathFactory) -> tuple[Job, str]:
     job.documents("validation", planted_corpus(100, seed=1))
     job.documents("test", planted_corpus(50, seed=2), "text/csv;label_size=0")
     job.text("auxiliary", "vocab.txt", "\n".join(WORDS) + "\n")
+    job.text(
+        "auxiliary", "vectors.txt", "".join(f"{word} {number % 10} 1.5\n" for number, word in enumerate(WORDS[1:]))
+    )
     job.channel("sm_drivers")
     result = job.train()
     assert result.returncode == 0, result.stdout
@@ -78,8 +81,8 @@ def test_the_epochs_lines_come_in_the_built_ins_order(full_job: tuple[Job, str])
         r"#quality_metric: host=algo-1, epoch=4, validation total_loss <loss>=\S+",
         r"Loss of server-side model: \S+",
         r"Best model based on early stopping at epoch \d+\. Best loss: \S+",
-        r"Topics from epoch:final \(num_topics:4\) \[.*tu [01]\.\d\d\]:",
-        r"\[.*[01]\.\d\d\] (word\d+ ){19}word\d+",
+        r"Topics from epoch:final \(num_topics:4\) \[wetc [01]\.\d\d, tu [01]\.\d\d\]:",
+        r"\[[01]\.\d\d, [01]\.\d\d\] (word\d+ ){19}word\d+",
         r"Serializing model to \S+/model/model_algo-1",
         r"#quality_metric: host=algo-1, test total_loss <loss>=\S+",
     ]
@@ -116,9 +119,11 @@ def test_the_saved_model_serves_the_vocabulary_and_knows_how_it_was_made(full_jo
 
 
 def test_the_topics_are_written_for_programs_to_read(full_job: tuple[Job, str]) -> None:
+    assert "1 out of 40 in vocabulary do not have embeddings!" in full_job[1]
     topics = json.loads((full_job[0].base / "output" / "data" / "topics.json").read_text())
     assert [topic["topic"] for topic in topics["topics"]] == [0, 1, 2, 3]
     assert all(word in WORDS for topic in topics["topics"] for word in topic["words"])
+    assert all(0 <= topic["wetc"] <= 1 for topic in topics["topics"])
 
 
 def test_the_final_validation_loss_is_the_best_epochs(full_job: tuple[Job, str]) -> None:
@@ -134,6 +139,8 @@ def test_a_job_with_nothing_optional_trains(tmp_path: Path) -> None:
     result = job.train()
     assert result.returncode == 0, result.stdout
     assert "Vocab file is not provided" in result.stdout
+    assert re.search(r"Topics from epoch:final \(num_topics:4\) \[, tu [01]\.\d\d\]:\n.*\] [\d ]+\n", result.stdout)
+    assert "holds no file of word vectors" in result.stdout
     assert "Test data is not provided." in result.stdout
     assert job.model.exists()
 

@@ -122,7 +122,11 @@ NTM = Specification(
         Channel("train", "Documents to learn from.", required=True, content_types=_COUNTS),
         Channel("validation", "Documents whose loss decides when to stop.", content_types=_COUNTS),
         Channel("test", "Documents whose loss is reported for the final model.", content_types=_COUNTS),
-        Channel("auxiliary", "vocab.txt: word i of the vocabulary on line i.", content_types=("text/plain",)),
+        Channel(
+            "auxiliary",
+            "vocab.txt, word i of the vocabulary on line i; beside it, if you like, a file of word vectors.",
+            content_types=("text/plain",),
+        ),
     ),
     metrics=(
         Metric("train:total_loss", "Loss on the training data, nats per word, every epoch."),

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from scipy.sparse import csr_matrix
 
 from topicdock.contract.config import ChannelConfig
-from topicdock.corpus.files import read_counts
+from topicdock.corpus.files import list_data_files, read_counts
 from topicdock.corpus.media_types import RECORDIO, MediaType, parse_media_type
 from topicdock.corpus.vocabulary import read_vocabulary
+from topicdock.corpus.word_vectors import WordVectors, read_word_vectors
 from topicdock.errors import CustomerError
 from topicdock.spec.algorithm import Specification
 
@@ -30,6 +31,7 @@ class TrainingData:
     validation: csr_matrix | None
     test: csr_matrix | None
     vocabulary: tuple[str, ...] | None
+    word_vectors: WordVectors | None
 
 
 def read_training_data(
@@ -65,9 +67,9 @@ def read_training_data(
         for name in ("train", "validation", "test")
     }
     _check_has_words(counts["train"])
-    return TrainingData(
-        counts["train"], counts["validation"], counts["test"], _read_vocabulary(channels.get(AUXILIARY), feature_dim)
-    )
+    vocabulary = _read_vocabulary(channels.get(AUXILIARY), feature_dim)
+    vectors = _read_word_vectors(channels.get(AUXILIARY), vocabulary)
+    return TrainingData(counts["train"], counts["validation"], counts["test"], vocabulary, vectors)
 
 
 def _mistakes(channel: ChannelConfig, content_types: tuple[str, ...]) -> list[str]:
@@ -133,3 +135,27 @@ def _read_vocabulary(channel: ChannelConfig | None, feature_dim: int) -> tuple[s
         return read_vocabulary(path, feature_dim)
     except CustomerError as error:
         raise error.inside(f"channel {channel.name}") from error
+
+
+def _read_word_vectors(channel: ChannelConfig | None, vocabulary: tuple[str, ...] | None) -> WordVectors | None:
+    """Read the one other file of the auxiliary channel, if there is one; say in the log why there are no vectors."""
+    files = [] if channel is None else [p for p in list_data_files(channel.folder) if p.name != VOCABULARY]
+    if channel is None or vocabulary is None or not files:
+        _logger.info(
+            "Topics are not judged by word vectors (wetc): the channel %s holds no file of word vectors beside %s.",
+            AUXILIARY, VOCABULARY,
+        )  # fmt: skip
+        return None
+    _logger.info("Loading pre-trained token embedding vectors from %s", files[0])
+    if len(files) > 1:
+        _logger.warning("Not read: %s; one file of word vectors is.", ", ".join(path.name for path in files[1:]))
+    try:
+        found = read_word_vectors(files[0], vocabulary)
+    except CustomerError as error:
+        raise error.inside(f"channel {channel.name}") from error
+    if not found.known.all():
+        _logger.warning(
+            "%d out of %d in vocabulary do not have embeddings! Default vector used for unknown embedding!",
+            len(found.known) - found.known.sum(), len(found.known),
+        )  # fmt: skip
+    return found

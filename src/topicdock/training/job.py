@@ -91,7 +91,7 @@ def _finish(fitted: Any, data: TrainingData, layout: Layout, log: JobLog) -> Non
         _logger.info("Loss of server-side model: %s", losses.total)
         training["validation_total_loss"] = losses.total
     _logger.info("Best model based on early stopping at epoch %d. Best loss: %s", fitted.best_epoch, fitted.best_loss)
-    topics = TopicReport.of(fitted.model, data.train)
+    topics = TopicReport.of(fitted.model, data.train, data.word_vectors)
     topics.log(with_vocabulary=data.vocabulary is not None)
     training |= topics.summary()
     log.took("model.score.time", time.perf_counter() - began)

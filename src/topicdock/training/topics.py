@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import numpy as np
 import orjson
 from scipy.sparse import csr_matrix
 
-from topicdock.evaluation import npmi, topic_diversity, topic_uniqueness
+from topicdock.corpus.word_vectors import WordVectors
+from topicdock.evaluation import npmi, topic_diversity, topic_uniqueness, wetc
 from topicdock.model import TopicModel
 
 LOGGED_WORDS = 20
@@ -29,25 +31,32 @@ class TopicReport:
     uniqueness: list[float]
     coherence: list[float]
     diversity: float
+    embedding_coherence: list[float] | None
 
     @classmethod
-    def of(cls, model: TopicModel, counts: csr_matrix) -> TopicReport:
-        """Judge `model` by `counts`, shape (D, V), the documents it was fitted to."""
+    def of(cls, model: TopicModel, counts: csr_matrix, word_vectors: WordVectors | None = None) -> TopicReport:
+        """Judge `model` by `counts`, shape (D, V), that it was fitted to, and by word vectors if there are any."""
         top_words = model.top_words(LOGGED_WORDS)
         return cls(
             [[model.word(word) for word in topic] for topic in top_words],
             topic_uniqueness(top_words).tolist(),
             npmi(counts, top_words[:, :_COHERENCE_WORDS]).tolist(),
             topic_diversity(model.top_words(_DIVERSITY_WORDS)),
+            None if word_vectors is None else wetc(word_vectors.vectors, top_words).tolist(),
         )
 
     def summary(self) -> dict[str, float]:
         """Return the means over topics, for the model's metadata."""
-        return {
+        summary = {
             "topic_uniqueness": float(np.mean(self.uniqueness)),
             "topic_diversity": self.diversity,
             "npmi": float(np.mean(self.coherence)),
         }
+        return (
+            summary
+            if self.embedding_coherence is None
+            else summary | {"wetc": float(np.mean(self.embedding_coherence))}
+        )
 
     def log(self, *, with_vocabulary: bool) -> None:
         """Log the topics as the built-in does: words after their figures, or ids alone without a vocabulary."""
@@ -56,11 +65,15 @@ class TopicReport:
             "Topics judged by the training data: npmi %.3f (top %d words), topic diversity %.2f (top %d words).",
             summary["npmi"], _COHERENCE_WORDS, self.diversity, _DIVERSITY_WORDS,
         )  # fmt: skip
+        # The built-in's two brackets: without word vectors their first half stays empty.
+        mean = f"wetc {summary['wetc']:.2f}" if "wetc" in summary else ""
         _logger.info(
-            "Topics from epoch:final (num_topics:%d) [, tu %.2f]:", len(self.words), summary["topic_uniqueness"]
+            "Topics from epoch:final (num_topics:%d) [%s, tu %.2f]:", len(self.words), mean, summary["topic_uniqueness"]
         )
-        for words, uniqueness in zip(self.words, self.uniqueness, strict=True):
-            prefix = f"[, {uniqueness:.2f}] " if with_vocabulary else ""
+        coherences: Sequence[float | None] = self.embedding_coherence or [None] * len(self.words)
+        for words, uniqueness, coherence in zip(self.words, self.uniqueness, coherences, strict=True):
+            first = "" if coherence is None else f"{coherence:.2f}"
+            prefix = f"[{first}, {uniqueness:.2f}] " if with_vocabulary else ""
             _logger.info("%s%s", prefix, " ".join(words))
 
     def save(self, path: Path) -> None:
@@ -71,5 +84,7 @@ class TopicReport:
                 zip(self.words, self.uniqueness, self.coherence, strict=True)
             )
         ]
+        for topic, value in zip(topics, self.embedding_coherence or [], strict=False):
+            topic["wetc"] = value
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(orjson.dumps({**self.summary(), "topics": topics}, option=orjson.OPT_INDENT_2))
