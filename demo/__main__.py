@@ -16,6 +16,7 @@ from demo.bars_tour import tour_bars
 from demo.job import DemoError
 from demo.screen import say, say_step
 from demo.text_tour import tour_docstrings
+from topicdock.artifact import MODEL_NAME
 from topicdock.contract.layout import BASE_VARIABLE, Layout
 
 _INTERRUPTED = 128 + signal.SIGINT
@@ -57,12 +58,14 @@ def main(corpus: str, topics: int | None, documents: int | None, files: int | No
 def _say_goodbye(layout: Layout, seconds: float, *, keep: bool) -> None:
     say_step(f"Done in {seconds:.0f} s")
     if not keep:
-        say("   The model was in a temporary folder, which is gone now; scripts/demo --keep keeps it.")
+        say("   Data, model and logs were in a temporary folder, which is removed now. scripts/demo --keep keeps")
+        say("   them, and tells how to train and to serve by hand.")
         return
-    environment = f"PATH=$PWD/.venv/bin:$PATH {BASE_VARIABLE}={layout.base}"
-    say(f"   The model is {layout.model}/model_algo-1. By hand, from the root of the checkout:")
-    say(f"     train  {environment} container/train")
-    say(f"     serve  {environment} container/serve")
+    say(f"   The model is kept: {layout.model}/{MODEL_NAME}")
+    say("   To train it again or to serve it by hand, from the root of the checkout:")
+    say(f"     export PATH=$PWD/.venv/bin:$PATH {BASE_VARIABLE}={layout.base}")
+    say("     container/train")
+    say("     container/serve   # then: curl localhost:8080/ping")
 
 
 if __name__ == "__main__":

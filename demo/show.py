@@ -19,6 +19,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _SHADES = " ░▒▓█"
 _LISTED_WORDS = 8
 _NAMING_WORDS = 3
+_JUDGED_WORDS = 10
 
 Matrix = NDArray[np.floating]
 
@@ -42,9 +43,17 @@ def frame(picture: Iterable[str]) -> list[str]:
     return [f"┌{edge}┐", *(f"│{line}│" for line in lines), f"└{edge}┘"]
 
 
+def likeliest_words(model: TopicModel, number: int) -> NDArray[np.intp]:
+    """Return the ids of each topic's `number` likeliest words, shape (K, number).
+
+    Not :meth:`TopicModel.top_words`, which the log lists: those set a topic apart from the others, and are often rarer.
+    """
+    return np.argsort(-model.beta, axis=1, kind="stable")[:, :number]
+
+
 def name_topic(model: TopicModel, topic: int) -> str:
-    """Name a topic by its first words."""
-    return " · ".join(model.word(int(word)) for word in model.top_words(_NAMING_WORDS)[topic])
+    """Name a topic by its likeliest words."""
+    return " · ".join(model.word(int(word)) for word in likeliest_words(model, _NAMING_WORDS)[topic])
 
 
 def list_topics(model: TopicModel, counts: csr_matrix, theta: Matrix) -> list[str]:
@@ -58,9 +67,9 @@ def list_topics(model: TopicModel, counts: csr_matrix, theta: Matrix) -> list[st
         Topic proportions of documents, which say how common each topic is.
     """
     shares = theta.mean(axis=0)
-    top_words = model.top_words(10)
+    top_words = likeliest_words(model, _JUDGED_WORDS)
     coherence, uniqueness = npmi(counts, top_words), topic_uniqueness(top_words)
-    lines = ["topic   share               npmi  unique  words"]
+    lines = ["topic  share                npmi  unique  likeliest words"]
     for topic in np.argsort(-shares, kind="stable"):
         words = " ".join(model.word(int(word)) for word in top_words[topic, :_LISTED_WORDS])
         lines.append(

@@ -41,7 +41,7 @@ instances int integer integers issue iterable keyword kwarg kwargs iter len list
 namespace ndarray none null obj object objects optional option options output outputs param parameter parameters
 property pep pre python raise raised raises ref self sequence shape size str string strings subclass subclasses tuple
 tuples type types value values var variable variables version versionadded versionchanged warning warnings yield
-yields https http org www html github com arxiv doi pdf wikipedia wiki isbn press university journal vol volume proc
+yields org www github com arxiv doi pdf wikipedia wiki isbn press university journal vol volume proc
 pages chapter section article sci concept glossary meantime published ongoing overwritten reproducible prentice hall
 phys rev algo book john wiley springer chen smith van paper papers author authors math text frac left right cdot
 mathbf mathrm begin end sum leq geq ldots times quad infty array_like scalar scalars dict dictionary dictionaries

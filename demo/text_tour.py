@@ -27,8 +27,8 @@ _LEAST_DOCUMENTS = 30
 _LARGEST_SHARE = 0.12
 _VOCABULARY_SIZE = 5000
 _VALIDATION_SHARE = 0.05
-_PACKAGES_SHOWN = ("scipy", "networkx", "sklearn", "torch", "sympy", "asyncio")
-_LENGTHS_SHOWN = (30, 200)
+_PACKAGES_SHOWN = ("scipy", "networkx", "sklearn", "torch", "sympy", "email", "asyncio")
+_LENGTHS_SHOWN = (40, 250)
 _HEADLINES_SHOWN = (25, 90)
 
 
@@ -65,6 +65,10 @@ def tour_docstrings(base: Path, num_topics: int, limit: int | None) -> Layout:
     model = load_model(layout.model)
     say_step(f"The {model.num_topics} topics, the most common first")
     say(show.list_topics(model, counts[kept], model.transform(counts[held_out])))
+    say()
+    say("   share   of the validation documents")
+    say("   npmi    do these words occur in the same documents? from -1 to 1; 0 is chance, 0.2 reads well")
+    say("   unique  1: no other topic has these words")
     say_step("What the posted documents are about, by the topics that came back")
     for row, theta in zip(rows, np.concatenate([answer.theta for answer in answers]), strict=True):
         say(show.describe_document(model, documents[row].name, documents[row].headline, theta))
@@ -73,7 +77,7 @@ def tour_docstrings(base: Path, num_topics: int, limit: int | None) -> Layout:
 
 
 def choose_documents(documents: Sequence[Docstring], counts: csr_matrix) -> list[int]:
-    """Choose documents to show, one of each package: neither short nor long, with a first line that says something."""
+    """Choose documents to show, one public one of each package, not short, not long, with a telling headline."""
     lengths = np.asarray(counts.sum(axis=1)).ravel()
     chosen = []
     for package in _PACKAGES_SHOWN:
@@ -81,6 +85,7 @@ def choose_documents(documents: Sequence[Docstring], counts: csr_matrix) -> list
             row
             for row, document in enumerate(documents)
             if document.package == package
+            and "._" not in document.name
             and _LENGTHS_SHOWN[0] <= lengths[row] <= _LENGTHS_SHOWN[1]
             and _HEADLINES_SHOWN[0] <= len(document.headline) <= _HEADLINES_SHOWN[1]
         ]
