@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,64 +11,105 @@ import torch
 from scipy.sparse import csr_matrix, vstack
 
 from tests.models import random_counts
+from topicdock.algorithms.batches import Batch, BatchSettings, iterate, split
 from topicdock.algorithms.decoder import Decoder
-from topicdock.algorithms.ntm import Prior, background
-from topicdock.algorithms.sparse import Batch, sparse_linear
+from topicdock.algorithms.ntm import Prior, background, one_cycle_factor
+from topicdock.algorithms.sparse import SparseLayer
 
 EMPTY = csr_matrix((1, 30), dtype=np.float32)
 COUNTS = vstack([random_counts(4, 30), EMPTY, random_counts(2, 30, seed=2)]).tocsr()
 DENSE = torch.from_numpy(COUNTS.toarray())
 
 
-def _leaf(*shape: int, seed: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).requires_grad_()
+def batch(counts: csr_matrix = COUNTS) -> Batch:
+    return Batch.of(counts, counts, log_input=False)
+
+
+def random(*shape: int, seed: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def test_the_sparse_layer_and_its_gradients_are_those_of_a_dense_one() -> None:
-    weight, bias = _leaf(30, 5, seed=0), _leaf(5, seed=1)
-    upstream = torch.randn(7, 5, generator=torch.Generator().manual_seed(2))
-    results = []
-    for output in (sparse_linear(Batch(COUNTS), weight, bias), DENSE @ weight + bias):
-        weight.grad = bias.grad = None
-        (output * upstream).sum().backward()  # type: ignore[no-untyped-call]
-        results.append([t.detach().clone() for t in (output, weight.grad, bias.grad) if t is not None])
-    for ours, theirs in zip(*results, strict=True):
-        torch.testing.assert_close(ours, theirs)
+    weight, bias, upstream = random(30, 5, seed=0), random(5, seed=1).requires_grad_(), random(7, 5, seed=2)
+    layer, documents = SparseLayer(weight, bias), batch()
+    (layer(documents.input, documents.input_by_word) * upstream).sum().backward()  # type: ignore[no-untyped-call]
+    assert layer.gradient is not None
+    dense_weight, dense_bias = weight.clone().requires_grad_(), bias.detach().clone().requires_grad_()
+    output = DENSE @ dense_weight + dense_bias
+    (output * upstream).sum().backward()  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(layer(documents.input, None), output)
+    torch.testing.assert_close(layer.gradient.densify(weight), dense_weight.grad)
+    torch.testing.assert_close(bias.grad, dense_bias.grad)
+    assert layer.gradient.rows.tolist() == np.flatnonzero(COUNTS.sum(0).A1).tolist()
 
 
-def test_the_decoder_and_its_gradients_are_those_of_log_softmax() -> None:
-    theta = torch.softmax(_leaf(7, 4, seed=0), 1).detach().requires_grad_()
-    weight, bias = _leaf(30, 4, seed=1), _leaf(30, seed=2)
-    upstream = torch.rand(7, generator=torch.Generator().manual_seed(3))
-    dense = -(DENSE * torch.log_softmax(theta @ weight.t() + bias, 1)).sum(1)
-    results = []
-    for output in (Decoder()(theta, weight, bias, Batch(COUNTS)), dense):
-        theta.grad = weight.grad = bias.grad = None
-        (output * upstream).sum().backward()  # type: ignore[no-untyped-call]
-        gradients = (theta.grad, weight.grad, bias.grad)
-        results.append([t.detach().clone() for t in (output, *gradients) if t is not None])
-    for ours, theirs in zip(*results, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+def _decode(theta: torch.Tensor, weight: torch.Tensor, documents: Batch) -> list[torch.Tensor]:
+    theta, weight = theta.clone().requires_grad_(), weight.clone().requires_grad_()
+    recon = Decoder(weight)(theta, documents)
+    (recon * 0.3).backward()  # type: ignore[no-untyped-call]
+    assert theta.grad is not None
+    assert weight.grad is not None
+    return [recon.detach(), theta.grad, weight.grad]
 
 
-def test_the_decoder_does_not_overflow() -> None:
-    theta, weight = torch.ones(7, 4) / 4, torch.full((30, 4), 1e4)
-    weight[0] = -1e4
-    recon = Decoder()(theta, weight, torch.zeros(30), Batch(COUNTS))
-    assert torch.isfinite(recon).all()
+def _decode_densely(theta: torch.Tensor, weight: torch.Tensor) -> list[torch.Tensor]:
+    theta, weight = theta.double().requires_grad_(), weight.double().requires_grad_()
+    recon = -(DENSE * torch.log_softmax(theta @ weight[:-1] + weight[-1], 1)).sum()
+    (recon * 0.3).backward()  # type: ignore[no-untyped-call]
+    assert theta.grad is not None
+    assert weight.grad is not None
+    return [tensor.float() for tensor in (recon.detach(), theta.grad, weight.grad)]
 
 
-def test_the_decoder_serves_batches_of_different_sizes_from_one_block() -> None:
-    decoder, weight, bias = Decoder(), torch.randn(30, 4), torch.zeros(30)
-    theta = torch.full((7, 4), 0.25)
-    whole = decoder(theta, weight, bias, Batch(COUNTS)).clone()
-    part = decoder(theta[:2], weight, bias, Batch(COUNTS[:2])).clone()
-    torch.testing.assert_close(part, whole[:2])
+@pytest.mark.parametrize("spread", [1.0, 60.0])  # the second so far apart that exponentials underflow
+def test_the_decoder_and_its_gradients_are_those_of_log_softmax(spread: float) -> None:
+    theta, weight = torch.softmax(random(7, 4, seed=0), 1), random(5, 30, seed=1) * spread
+    for ours, theirs in zip(_decode(theta, weight, batch()), _decode_densely(theta, weight), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-3)
+
+
+def test_the_decoder_gives_the_same_whether_it_takes_all_documents_at_once_or_a_few(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    theta, weight = torch.softmax(random(7, 4, seed=0), 1), random(5, 30, seed=1)
+    whole = _decode(theta, weight, batch())
+    monkeypatch.setattr(Decoder, "rows_at_once", lambda _: 3)
+    for ours, theirs in zip(_decode(theta, weight, batch()), whole, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-4)
+
+
+def test_a_split_document_is_the_sum_of_its_parts() -> None:
+    counts = random_counts(200, 30, mean=2.0)
+    seen, unseen = split(counts, np.random.default_rng(0))
+    assert (seen + unseen != counts).nnz == 0
+    assert (seen.data > 0).all()
+    assert (unseen.data > 0).all()
+    share = seen.sum() / counts.sum()
+    assert 0.3 < share < 0.4  # the mean of 0.1 to 0.6
+    both = seen.multiply(unseen).nnz
+    assert 0 < both < (counts.data > 1).sum()
+
+
+SETTINGS = BatchSettings(16, 1.0, 0, log_input=True, predict_unseen=False, join_last=False)
+
+
+@pytest.mark.parametrize("prepared", [10, 1000])
+def test_an_epoch_shows_every_document_once_in_an_order_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, prepared: int
+) -> None:
+    monkeypatch.setattr("topicdock.algorithms.batches._PREPARED_DOCUMENTS", prepared)
+    counts = csr_matrix(np.diag(np.arange(1, 51, dtype=np.float32)))
+    orders = [torch.cat([b.lengths for b in iterate(counts, SETTINGS, epoch)]).tolist() for epoch in (1, 1, 2)]
+    assert sorted(orders[0]) == list(range(1, 51))
+    assert orders[0] == orders[1] != orders[2]
+    assert [len(b) for b in iterate(counts, SETTINGS, 1)] == [16, 16, 16, 2]
+    assert [len(b) for b in iterate(counts, replace(SETTINGS, join_last=True), 1)] == [16, 16, 18]
+    assert [len(b) for b in iterate(counts, replace(SETTINGS, sub_sample=0.5), 1)] == [16, 9]
 
 
 @pytest.mark.parametrize("variance", [1.0, 3.7])
 def test_the_divergence_is_that_of_two_gaussians(variance: float) -> None:
-    mu, logvar = _leaf(5, 3, seed=0).detach(), _leaf(5, 3, seed=1).detach()
+    mu, logvar = random(5, 3, seed=0), random(5, 3, seed=1)
     posterior = torch.distributions.Normal(mu, torch.exp(0.5 * logvar))
     expected = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, math.sqrt(variance))).sum(1)
     torch.testing.assert_close(Prior(variance).divergence(mu, logvar), expected)
@@ -83,3 +125,9 @@ def test_the_laplace_approximation_is_that_of_the_paper() -> None:
 def test_the_background_is_the_log_of_the_words_frequencies() -> None:
     counts = csr_matrix(np.array([[2, 0, 1], [1, 0, 0]], np.float32))
     np.testing.assert_allclose(np.exp(background(counts)), np.array([3.5, 0.5, 1.5]) / 5.5, rtol=1e-6)
+
+
+def test_the_learning_rate_rises_for_a_tenth_and_falls_to_nothing() -> None:
+    assert [one_cycle_factor(done) for done in (0.05, 0.1)] == [0.5, 1.0]
+    assert one_cycle_factor(0.55) == pytest.approx(0.5)
+    assert one_cycle_factor(0.0) == one_cycle_factor(1.0) == 1e-3

@@ -47,7 +47,7 @@ def test_every_mistake_is_listed_at_once() -> None:
     assert "mini_batch_siz is not a hyperparameter (did you mean mini_batch_size?)" in text
     assert "num_topics must be an integer from 2 to 1000, got '1'" in text
     assert "feature_dim is missing" in text
-    assert "epochs must be an integer of at least 1, got 'abc'" in text
+    assert "epochs must be an integer of at least 1, or auto, got 'abc'" in text
     assert "optimizer must be one of sgd, adam, adagrad, adadelta, rmsprop, got 'adamw'" in text
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +22,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from topicdock.algorithms.batches import Batch
 from topicdock.algorithms.decoder import Decoder
-from topicdock.algorithms.sparse import Batch, sparse_linear
+from topicdock.algorithms.sparse import SparseLayer
 
 _ACTIVATIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu}
 
@@ -35,9 +37,9 @@ class NetworkSettings:
     num_topics: int
     layer_sizes: tuple[int, ...]
     activation: str
-    log_input: bool
     batch_norm: bool
     posterior_batch_norm: bool
+    posterior_scale: float
 
 
 class BatchNorm:
@@ -46,107 +48,111 @@ class BatchNorm:
     A batch of one document has no variance; it is normalised by the running figures, as at inference.
     """
 
-    momentum = 0.1
+    momentum = 0.05
     epsilon = 1e-5
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, scale: Tensor | None = None) -> None:
         self.mean, self.variance = torch.zeros(width), torch.ones(width)
+        self.scale = torch.ones(width) if scale is None else scale
 
     def __call__(self, block: Tensor, training: bool) -> Tensor:
         """Return the normalised block; while training, take part of the batch's figures into the running ones."""
         if not training or len(block) < 2:
-            return (block - self.mean) * torch.rsqrt(self.variance + self.epsilon)
+            return (block - self.mean) * (self.scale * torch.rsqrt(self.variance + self.epsilon))
         variance, mean = torch.var_mean(block, 0, correction=0)
         with torch.no_grad():
             self.mean.lerp_(mean, self.momentum)
-            self.variance.lerp_(variance * len(block) / (len(block) - 1), self.momentum)
-        return (block - mean) * torch.rsqrt(variance + self.epsilon)
+            self.variance.lerp_(variance, self.momentum)
+        return (block - mean) * (self.scale * torch.rsqrt(variance + self.epsilon))
 
     def fold(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """Return weight (H, M) and bias (H,) of the affine map followed by this normalisation at inference."""
-        scale = torch.rsqrt(self.variance + self.epsilon)
-        return weight * scale.unsqueeze(1), (bias - self.mean) * scale
+        """Return weight (M, H) and bias (H,) of the affine map followed by this normalisation at inference."""
+        factor = self.scale * torch.rsqrt(self.variance + self.epsilon)
+        return weight * factor, (bias - self.mean) * factor
 
 
 class Network:
-    """The trainable state. Weights are drawn from `generator`; the decoder's bias starts at `bias`, shape (V,)."""
+    """The trainable state. Weights are drawn from `generator`; the decoder's bias starts at `bias`, shape (V,).
+
+    Weights are stored (in, out), so that a document's words gather contiguous rows of the first layer. The heads of the
+    posterior's mean and log variance are one layer, ``heads``; the decoder's weight and bias are one array (K + 1, V).
+    """
 
     def __init__(self, settings: NetworkSettings, bias: NDArray[np.float32], generator: torch.Generator) -> None:
         self.settings = settings
+        num_topics = settings.num_topics
         sizes = (settings.feature_dim, *settings.layer_sizes)
         self.weights: dict[str, Tensor] = {}
         for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
-            self._add_linear(f"encoder_{layer}", fan_in, fan_out, generator)
-        for head in ("mean", "logvar"):
-            self._add_linear(head, sizes[-1], settings.num_topics, generator)
-        spread = torch.randn(settings.feature_dim, settings.num_topics, generator=generator) * 0.02
-        self.weights["projection_weight"] = spread.requires_grad_()
-        self.weights["projection_bias"] = torch.from_numpy(bias.copy()).requires_grad_()
+            self._add_layer(f"encoder_{layer}", [_glorot(fan_in, fan_out, generator)])
+        self._add_layer("heads", [_glorot(sizes[-1], num_topics, generator) for _ in ("mean", "logvar")])
+        spread = torch.randn(settings.feature_dim, num_topics, generator=generator) * 0.02
+        self.weights["decoder"] = torch.cat([spread.t(), torch.from_numpy(bias)[None]]).contiguous().requires_grad_()
+        self.first = SparseLayer(self.weights["encoder_0_weight"].requires_grad_(False), self.weights["encoder_0_bias"])
+        self.decoder = Decoder(self.weights["decoder"])
         self.norms: dict[str, BatchNorm] = {}
         if settings.batch_norm:
             self.norms |= {f"encoder_{layer}": BatchNorm(size) for layer, size in enumerate(settings.layer_sizes)}
         if settings.posterior_batch_norm:
-            self.norms |= {head: BatchNorm(settings.num_topics) for head in ("mean", "logvar")}
-        self.decoder = Decoder()
+            scale = torch.cat([torch.full((num_topics,), settings.posterior_scale), torch.ones(num_topics)])
+            self.norms["heads"] = BatchNorm(2 * num_topics, scale)
 
     def posterior(self, batch: Batch, *, training: bool) -> tuple[Tensor, Tensor]:
         """Return mu and logvar, each of shape (B, K)."""
-        documents = batch.log1p if self.settings.log_input else batch
         activate = _ACTIVATIONS[self.settings.activation]
-        # The first layer is stored (V, H), so that a document gathers contiguous rows of it.
-        hidden = sparse_linear(documents, self.weights["encoder_0_weight"], self.weights["encoder_0_bias"])
+        hidden = self.first(batch.input, batch.input_by_word if training else None)
         for layer in range(len(self.settings.layer_sizes)):
             if layer:
-                hidden = self._linear(f"encoder_{layer}", hidden)
+                hidden = self._affine(f"encoder_{layer}", hidden)
             hidden = activate(self._normalise(f"encoder_{layer}", hidden, training))
-        mu, logvar = (self._normalise(head, self._linear(head, hidden), training) for head in ("mean", "logvar"))
+        mu, logvar = self._normalise("heads", self._affine("heads", hidden), training).chunk(2, 1)
         return mu, logvar
-
-    def reconstruction(self, theta: Tensor, batch: Batch) -> Tensor:
-        """Return the reconstruction error of each document in nats, shape (B,)."""
-        return self.decoder(theta, self.weights["projection_weight"], self.weights["projection_bias"], batch)
 
     def snapshot(self) -> dict[str, Tensor]:
         """Return a copy of everything that training changes."""
-        state = {name: tensor.detach().clone() for name, tensor in self.weights.items()}
-        for name, norm in self.norms.items():
-            state |= {f"{name}_running_mean": norm.mean.clone(), f"{name}_running_variance": norm.variance.clone()}
-        return state
+        return {name: tensor.detach().clone() for name, tensor in self._state()}
 
     @torch.no_grad()
     def restore(self, state: dict[str, Tensor]) -> None:
         """Go back to a snapshot."""
-        for name, tensor in self.weights.items():
+        for name, tensor in self._state():
             tensor.copy_(state[name])
-        for name, norm in self.norms.items():
-            norm.mean.copy_(state[f"{name}_running_mean"])
-            norm.variance.copy_(state[f"{name}_running_variance"])
 
     @torch.no_grad()
     def export(self) -> dict[str, NDArray[np.float32]]:
         """Return the arrays of a served model, batch normalisation folded in, weights of shape (out, in)."""
-        names = [*(f"encoder_{layer}" for layer in range(len(self.settings.layer_sizes))), "mean", "logvar"]
-        arrays = {}
-        for name in names:
-            weight, bias = self.weights[f"{name}_weight"].t(), self.weights[f"{name}_bias"]
+        arrays: dict[str, Tensor] = {}
+        for name in [*(f"encoder_{layer}" for layer in range(len(self.settings.layer_sizes))), "heads"]:
+            weight, bias = self.weights[f"{name}_weight"], self.weights[f"{name}_bias"]
             if name in self.norms:
                 weight, bias = self.norms[name].fold(weight, bias)
-            arrays[f"{name}_weight"], arrays[f"{name}_bias"] = weight, bias
-        for name in ("projection_weight", "projection_bias"):
-            arrays[name] = self.weights[name]
-        return {
-            name: tensor.detach().clone(memory_format=torch.contiguous_format).numpy()
-            for name, tensor in arrays.items()
-        }
+            arrays[f"{name}_weight"], arrays[f"{name}_bias"] = weight.t(), bias
+        for part in ("weight", "bias"):
+            arrays[f"mean_{part}"], arrays[f"logvar_{part}"] = arrays.pop(f"heads_{part}").chunk(2, 0)
+        decoder = self.weights["decoder"]
+        arrays["projection_weight"] = decoder[:-1].t()
+        # A softmax does not change with the level of its bias: make it the log of a distribution over words.
+        arrays["projection_bias"] = torch.log_softmax(decoder[-1], 0)
+        return {name: tensor.detach().numpy().copy(order="C") for name, tensor in arrays.items()}
 
-    def _add_linear(self, name: str, fan_in: int, fan_out: int, generator: torch.Generator) -> None:
-        bound = math.sqrt(6 / (fan_in + fan_out))  # Glorot and Bengio 2010, equation 16
-        weight = torch.rand(fan_in, fan_out, generator=generator).mul_(2 * bound).sub_(bound)
-        self.weights[f"{name}_weight"] = weight.requires_grad_()
-        self.weights[f"{name}_bias"] = torch.zeros(fan_out).requires_grad_()
+    def _state(self) -> Iterator[tuple[str, Tensor]]:
+        yield from self.weights.items()
+        for name, norm in self.norms.items():
+            yield f"{name}_running_mean", norm.mean
+            yield f"{name}_running_variance", norm.variance
 
-    def _linear(self, name: str, block: Tensor) -> Tensor:
+    def _add_layer(self, name: str, weights: list[Tensor]) -> None:
+        self.weights[f"{name}_weight"] = torch.cat(weights, 1).requires_grad_()
+        self.weights[f"{name}_bias"] = torch.zeros(sum(weight.shape[1] for weight in weights)).requires_grad_()
+
+    def _affine(self, name: str, block: Tensor) -> Tensor:
         return torch.addmm(self.weights[f"{name}_bias"], block, self.weights[f"{name}_weight"])
 
     def _normalise(self, name: str, block: Tensor, training: bool) -> Tensor:
         return self.norms[name](block, training) if name in self.norms else block
+
+
+def _glorot(fan_in: int, fan_out: int, generator: torch.Generator) -> Tensor:
+    """Return a weight drawn as Glorot and Bengio 2010, equation 16, prescribe."""
+    bound = math.sqrt(6 / (fan_in + fan_out))
+    return torch.rand(fan_in, fan_out, generator=generator).mul_(2 * bound).sub_(bound)

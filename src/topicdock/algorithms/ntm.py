@@ -36,16 +36,18 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
+from topicdock.algorithms.batches import Batch, BatchSettings, iterate
 from topicdock.algorithms.early_stopping import EarlyStopping
 from topicdock.algorithms.network import Network, NetworkSettings
 from topicdock.algorithms.optimizers import Optimizer, OptimizerSettings, Parameter
 from topicdock.algorithms.progress import EpochReport, Losses, Reporter, SilentReporter
-from topicdock.algorithms.sparse import Batch
 from topicdock.errors import AlgorithmError
 from topicdock.model import Metadata, NeuralTopicModel
-from topicdock.spec.ntm import NTMHyperparameters
+from topicdock.spec.ntm import NTMHyperparameters, Plan
 
 _SCORING_BATCH = 1024
+_WARM_UP = 0.1
+_LEAST_FACTOR = 1e-3
 
 
 @dataclass(frozen=True)
@@ -121,11 +123,13 @@ def fit(
     AlgorithmError
         The loss left the finite numbers.
     """
-    trainer = _Trainer(counts, hyperparameters)
+    hyperparameters = hyperparameters.resolve(counts.shape[0])
+    plan = hyperparameters.plan(counts.shape[0])
+    trainer = _Trainer(counts, hyperparameters, plan)
     reporter = reporter or SilentReporter()
-    stopping = EarlyStopping(hyperparameters.num_patience_epochs, hyperparameters.tolerance)
+    stopping = EarlyStopping(plan.num_patience_epochs, hyperparameters.tolerance)
     completed, best_epoch, best_loss, best_state = 0, 0, math.inf, None
-    for epoch in range(1, hyperparameters.epochs + 1):
+    for epoch in range(1, plan.epochs + 1):
         reporter.epoch_started(epoch)
         started = time.perf_counter()
         losses = trainer.train_epoch(should_stop)
@@ -142,7 +146,7 @@ def fit(
         if loss < best_loss:
             best_epoch, best_loss, best_state = epoch, loss, trainer.network.snapshot()
         patience = stopping.observe(loss)
-        last = epoch == hyperparameters.epochs or (patience is not None and patience.exceeded)
+        last = epoch == plan.epochs or (patience is not None and patience.exceeded)
         report = EpochReport(epoch, losses, scored, patience, trained - started, ended - trained, last)
         reporter.epoch_finished(report)
         if last or should_stop():
@@ -156,75 +160,103 @@ def fit(
 class _Trainer:
     """Network, optimiser and random numbers of one fit."""
 
-    def __init__(self, counts: csr_matrix, hyperparameters: NTMHyperparameters) -> None:
+    def __init__(self, counts: csr_matrix, hyperparameters: NTMHyperparameters, plan: Plan) -> None:
         h = self._hyperparameters = hyperparameters
         self._counts = counts
         self._generator = torch.Generator().manual_seed(h.seed)
-        self._shuffler = np.random.default_rng(h.seed)
-        settings = NetworkSettings(
+        network_settings = NetworkSettings(
             h.feature_dim, h.num_topics, h.layer_sizes(), h.encoder_layers_activation,
-            h.encoder_input == "log1p", h.batch_norm, h.posterior_batch_norm,
+            h.batch_norm, h.posterior_batch_norm, h.posterior_scale,
         )  # fmt: skip
         bias = background(counts) if h.decoder_bias == "background" else np.zeros(h.feature_dim, np.float32)
-        self.network = Network(settings, bias, self._generator)
+        self.network = Network(network_settings, bias, self._generator)
         self._prior = Prior.laplace(h.prior_alpha, h.num_topics) if h.prior == "dirichlet" else Prior(1.0)
-        parameters = [Parameter(t, decays=name.endswith("_weight")) for name, t in self.network.weights.items()]
-        self._optimizer = Optimizer(
-            parameters,
-            OptimizerSettings(h.optimizer, h.learning_rate, h.weight_decay, h.rescale_gradient, h.clip_gradient),
-        )
+        self._optimizer = Optimizer(self._parameters(), OptimizerSettings(
+            h.optimizer, h.learning_rate, h.weight_decay, h.rescale_gradient, h.clip_gradient, h.lazy_updates,
+        ))  # fmt: skip
+        self._batching = BatchSettings(
+            plan.mini_batch_size, h.sub_sample, h.seed, h.encoder_input == "log1p", h.predict_unseen,
+            join_last=h.posterior_batch_norm or h.batch_norm,
+        )  # fmt: skip
+        self._precision = h.projection_precision / counts.shape[0]
+        self._epoch, self._epochs = 0, plan.epochs
+
+    def _parameters(self) -> list[Parameter]:
+        factor = self._hyperparameters.projection_rate_factor
+        parameters = []
+        for name, tensor in self.network.weights.items():
+            decays, first = not name.endswith("_bias"), name == "encoder_0_weight"
+            rate = factor if name == "decoder" else 1.0
+            parameters.append(Parameter(tensor, decays, rate, self.network.first if first else None))
+        return parameters
 
     def train_epoch(self, should_stop: Callable[[], bool]) -> Losses | None:
         """Take one pass over the documents (or over the share to be sampled); None if stopped before its end."""
-        documents, size = self._counts.shape[0], self._hyperparameters.mini_batch_size
-        drawn = math.ceil(self._hyperparameters.sub_sample * documents)
-        order = self._shuffler.permutation(documents)[:drawn]
+        self._epoch += 1
         total = _Sums()
-        for start in range(0, drawn, size):
+        batches = math.ceil(self._counts.shape[0] / self._batching.mini_batch_size)
+        for number, batch in enumerate(iterate(self._counts, self._batching, self._epoch)):
             if should_stop():
                 return None
-            total.add(*self._step(Batch(self._counts[order[start : start + size]])))
+            done = (self._epoch - 1 + number / batches) / self._epochs
+            total.add(batch, *self._step(batch, done))
         return total.losses()
 
-    def _step(self, batch: Batch) -> tuple[Batch, Tensor, Tensor]:
+    def _step(self, batch: Batch, done: float) -> tuple[float, float]:
+        """Take one step; `done` is the share of the whole training that lies behind."""
         mu, logvar = self.network.posterior(batch, training=True)
         noise = torch.randn(mu.shape, generator=self._generator)
         theta = torch.softmax(mu + torch.exp(0.5 * logvar) * noise, 1)
-        recon = self.network.reconstruction(theta, batch)
-        kl = self._prior.divergence(mu, logvar)
-        (recon + kl).mean().backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
-        return batch, recon, kl
+        recon = self.network.decoder(theta, batch)
+        kl = self._prior.divergence(mu, logvar).sum()
+        ((recon + kl) / len(batch)).backward()  # type: ignore[no-untyped-call]
+        decoder = self.network.weights["decoder"]
+        if self._precision and decoder.grad is not None:
+            decoder.grad[:-1].add_(decoder.detach()[:-1], alpha=self._precision)
+        one_cycle = self._hyperparameters.learning_rate_schedule == "one_cycle"
+        self._optimizer.step(one_cycle_factor(done) if one_cycle else 1.0)
+        return float(recon.detach()), float(kl.detach())
 
     @torch.no_grad()
     def score(self, counts: csr_matrix) -> Losses:
         """Return the losses of documents, shape (D, V), at the posterior's mean."""
         total = _Sums()
         for start in range(0, counts.shape[0], _SCORING_BATCH):
-            batch = Batch(counts[start : start + _SCORING_BATCH])
+            part = counts[start : start + _SCORING_BATCH]
+            batch = Batch.of(part, part, log_input=self._batching.log_input, training=False)
             mu, logvar = self.network.posterior(batch, training=False)
-            recon = self.network.reconstruction(torch.softmax(mu, 1), batch)
-            total.add(batch, recon, self._prior.divergence(mu, logvar))
+            recon = self.network.decoder(torch.softmax(mu, 1), batch)
+            total.add(batch, float(recon), float(self._prior.divergence(mu, logvar).sum()))
         return total.losses()
 
 
 class _Sums:
-    """Adds up the losses of batches, in float64."""
+    """Adds up the losses of batches."""
 
     def __init__(self) -> None:
         self._recon = self._kl = self._words = 0.0
         self._documents = self._batches = 0
 
-    def add(self, batch: Batch, recon: Tensor, kl: Tensor) -> None:
-        self._recon += float(recon.detach().sum(dtype=torch.float64))
-        self._kl += float(kl.detach().sum(dtype=torch.float64))
+    def add(self, batch: Batch, recon: float, kl: float) -> None:
+        self._recon += recon
+        self._kl += kl
         self._words += float(batch.lengths.sum(dtype=torch.float64))
-        self._documents += len(recon)
+        self._documents += len(batch)
         self._batches += 1
 
     def losses(self) -> Losses:
         words = max(self._words, 1.0)  # documents without any word have a divergence all the same
         return Losses(self._recon / words, self._kl / words, self._documents, self._batches)
+
+
+def one_cycle_factor(done: float) -> float:
+    """Return the factor on the learning rate when the share `done` (0 to 1) of training lies behind.
+
+    It rises from 0 to 1 over the first tenth and falls to 0 along half a cosine.
+    """
+    if done < _WARM_UP:
+        return max(done / _WARM_UP, _LEAST_FACTOR)
+    return max(0.5 * (1 + math.cos(math.pi * (done - _WARM_UP) / (1 - _WARM_UP))), _LEAST_FACTOR)
 
 
 def background(counts: csr_matrix) -> np.ndarray[tuple[int], np.dtype[np.float32]]:

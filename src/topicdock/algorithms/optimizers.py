@@ -1,5 +1,7 @@
 """The five optimisers, with the constants and the order of operations of MXNet 1.x, which the built-in runs on.
 
+Adam may be lazy where a gradient has only some rows: then it updates those rows alone, and costs what they cost.
+
 What they do before their own rule: multiply the gradient by ``rescale_gradient``, then limit each component to
 ``clip_gradient``. Weight decay acts on weights, not on biases, and each optimiser applies it where MXNet's does.
 
@@ -10,12 +12,15 @@ apache/mxnet 1.9.1, ``python/mxnet/optimizer/optimizer.py`` and ``src/operator/o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from topicdock.algorithms.sparse import RowGradient, SparseLayer
 
 
 @dataclass(frozen=True)
@@ -27,15 +32,27 @@ class OptimizerSettings:
     weight_decay: float = 0.0
     rescale_gradient: float = 1.0
     clip_gradient: float = float("inf")
+    lazy: bool = False
 
 
 @dataclass
 class Parameter:
-    """One tensor to be learned. `rate` multiplies the learning rate; `decays` says whether weight decay acts on it."""
+    """One tensor to be learned.
+
+    Attributes
+    ----------
+    decays : bool
+        Whether weight decay acts on it.
+    rate : float
+        Multiplies the learning rate.
+    layer : SparseLayer, optional
+        Where the gradient is to be taken from, instead of the tensor's ``grad``.
+    """
 
     tensor: Tensor
     decays: bool = False
     rate: float = 1.0
+    layer: SparseLayer | None = None
     state: dict[str, Any] = field(default_factory=dict)
 
 
@@ -50,21 +67,39 @@ class Optimizer:
 
     def __init__(self, parameters: list[Parameter], settings: OptimizerSettings) -> None:
         self._parameters, self._settings = parameters, settings
-        self._rule = RULES[settings.name]
+        self._lazy = settings.lazy and settings.name == "adam" and not settings.weight_decay
         self._steps = 0
+        self._adam = torch.optim.Adam(
+            [{"params": [parameter.tensor], "lr": 0.0} for parameter in parameters], lr=0.0, fused=True
+        )
 
     @torch.no_grad()
     def step(self, factor: float = 1.0) -> None:
         """Take one step with the learning rate multiplied by `factor`, and forget the gradients."""
         self._steps += 1
-        for parameter in self._parameters:
+        settings = self._settings
+        for parameter, group in zip(self._parameters, self._adam.param_groups, strict=True):
+            rate = settings.learning_rate * factor * parameter.rate
             gradient = parameter.tensor.grad
+            if parameter.layer is not None and parameter.layer.gradient is not None:
+                rows, parameter.layer.gradient = parameter.layer.gradient, None
+                if self._lazy:
+                    values = self._prepare(rows.values, parameter.tensor, 0.0)
+                    _adam_rows(parameter, RowGradient(rows.rows, values), rate, self._steps)
+                    continue
+                gradient = rows.densify(parameter.tensor)
             if gradient is None:
                 continue
-            decay = self._settings.weight_decay if parameter.decays else 0.0
-            rate = self._settings.learning_rate * factor * parameter.rate
-            self._rule(parameter, self._prepare(gradient, parameter.tensor, decay), rate, decay, self._steps)
-            parameter.tensor.grad = None
+            decay = settings.weight_decay if parameter.decays else 0.0
+            gradient = self._prepare(gradient, parameter.tensor, decay)
+            if settings.name == "adam":
+                group["lr"], parameter.tensor.grad = rate, gradient
+            else:
+                RULES[settings.name](parameter, gradient, rate, decay)
+                parameter.tensor.grad = None
+        if settings.name == "adam":
+            self._adam.step()  # torch's fused kernel, which touches each number once
+            self._adam.zero_grad()
 
     def _prepare(self, gradient: Tensor, weight: Tensor, decay: float) -> Tensor:
         settings = self._settings
@@ -84,36 +119,37 @@ def _zeros(parameter: Parameter, *names: str) -> list[Tensor]:
     return [parameter.state[name] for name in names]
 
 
-def _sgd(parameter: Parameter, gradient: Tensor, rate: float, decay: float, _step: int) -> None:
+def _sgd(parameter: Parameter, gradient: Tensor, rate: float, decay: float) -> None:
     """w = (1 - lr wd) w - lr g, without momentum."""
     parameter.tensor.mul_(1 - rate * decay).sub_(gradient, alpha=rate)
 
 
-def _adam(parameter: Parameter, gradient: Tensor, rate: float, _decay: float, _step: int) -> None:
-    """Adam with beta = (0.9, 0.999), epsilon = 1e-8; torch's fused kernel touches each number once."""
-    adam = parameter.state.get("adam")
-    if adam is None:
-        adam = parameter.state["adam"] = torch.optim.Adam([parameter.tensor], fused=True)
-    adam.param_groups[0]["lr"] = rate
-    parameter.tensor.grad = gradient
-    adam.step()
+def _adam_rows(parameter: Parameter, gradient: RowGradient, rate: float, step: int) -> None:
+    """Adam on the rows that have a gradient; the moments of the others wait, as if there had been no step."""
+    mean, square = _zeros(parameter, "mean", "square")
+    rows = gradient.rows
+    new_mean = mean[rows].lerp_(gradient.values, 0.1)
+    new_square = square[rows].mul_(0.999).addcmul_(gradient.values, gradient.values, value=0.001)
+    mean[rows], square[rows] = new_mean, new_square
+    scale = new_square.sqrt_().div_(math.sqrt(1 - 0.999**step)).add_(1e-8)
+    parameter.tensor.index_add_(0, rows, new_mean.div_(scale), alpha=-rate / (1 - 0.9**step))
 
 
-def _adagrad(parameter: Parameter, gradient: Tensor, rate: float, decay: float, _step: int) -> None:
+def _adagrad(parameter: Parameter, gradient: Tensor, rate: float, decay: float) -> None:
     """h += g^2; w -= lr (g / sqrt(h + 1e-7) + wd w)."""
     (history,) = _zeros(parameter, "history")
     history.addcmul_(gradient, gradient)
     parameter.tensor.mul_(1 - rate * decay).addcdiv_(gradient, (history + 1e-7).sqrt_(), value=-rate)
 
 
-def _rmsprop(parameter: Parameter, gradient: Tensor, rate: float, _decay: float, _step: int) -> None:
+def _rmsprop(parameter: Parameter, gradient: Tensor, rate: float, _decay: float) -> None:
     """n = 0.9 n + 0.1 g^2; w -= lr g / sqrt(n + 1e-8), not centred."""
     (square,) = _zeros(parameter, "square")
     square.mul_(0.9).addcmul_(gradient, gradient, value=0.1)
     parameter.tensor.addcdiv_(gradient, (square + 1e-8).sqrt_(), value=-rate)
 
 
-def _adadelta(parameter: Parameter, gradient: Tensor, _rate: float, decay: float, _step: int) -> None:
+def _adadelta(parameter: Parameter, gradient: Tensor, _rate: float, decay: float) -> None:
     """MXNet's rule (rho 0.9, epsilon 1e-5), in which the learning rate has no place.
 
     a = rho a + (1 - rho) g^2;  d = sqrt(b + eps) / sqrt(a + eps) g;  b = rho b + (1 - rho) d^2;  w -= d + wd w
@@ -128,9 +164,9 @@ def _adadelta(parameter: Parameter, gradient: Tensor, _rate: float, decay: float
 _DECAY_IN_GRADIENT = frozenset({"adam", "rmsprop"})
 """Where MXNet adds weight decay to the gradient, before clipping."""
 
-RULES: Mapping[str, Callable[[Parameter, Tensor, float, float, int], None]] = {
+# Adam, with beta = (0.9, 0.999) and epsilon = 1e-8, is torch's own.
+RULES: Mapping[str, Callable[[Parameter, Tensor, float, float], None]] = {
     "sgd": _sgd,
-    "adam": _adam,
     "adagrad": _adagrad,
     "adadelta": _adadelta,
     "rmsprop": _rmsprop,

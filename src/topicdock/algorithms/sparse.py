@@ -1,13 +1,9 @@
-"""Word counts in torch: products of sparse documents with dense weights, forwards and backwards.
-
-Only the non-zeros are touched: a batch of B documents costs nnz times the width, never B times V.
-"""
+"""The first layer of an encoder on sparse documents: only words that occur cost anything, forwards and backwards."""
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,41 +20,34 @@ with warnings.catch_warnings():
 
 
 @dataclass(frozen=True)
-class Batch:
-    """A batch of documents.
+class WordMajor:
+    """Documents by word: the ids of the words that occur, shape (R,), and their counts, a sparse (R, B) tensor."""
 
-    Parameters
-    ----------
-    counts : csr_matrix, shape (B, V)
-    """
+    words: Tensor
+    counts: Tensor
 
-    counts: csr_matrix
+    @classmethod
+    def of(cls, documents: csr_matrix) -> WordMajor:
+        """Return the documents, shape (B, V), by word."""
+        by_word = documents.tocsc()
+        occurrences = np.diff(by_word.indptr)
+        words = np.flatnonzero(occurrences)
+        starts = np.zeros(len(words) + 1, by_word.indptr.dtype)
+        np.cumsum(occurrences[words], out=starts[1:])
+        rows = csr_matrix((by_word.data, by_word.indices, starts), (len(words), documents.shape[0]))
+        return cls(torch.from_numpy(words), to_tensor(rows))
 
-    @cached_property
-    def words(self) -> Tensor:
-        """Counts as a sparse tensor, shape (B, V)."""
-        return to_tensor(self.counts)
 
-    @cached_property
-    def words_transposed(self) -> Tensor:
-        """Counts as a sparse tensor, shape (V, B), for gradients of weights."""
-        return to_tensor(self.counts.T.tocsr())
+@dataclass(frozen=True)
+class RowGradient:
+    """A gradient that is zero but in some rows: their numbers, shape (R,), and their values, shape (R, H)."""
 
-    @cached_property
-    def lengths(self) -> Tensor:
-        """Tokens of each document, shape (B,)."""
-        return torch.from_numpy(np.asarray(self.counts.sum(axis=1), dtype=np.float32).ravel())
+    rows: Tensor
+    values: Tensor
 
-    @cached_property
-    def flat_positions(self) -> Tensor:
-        """Of each non-zero its position in a (B, V) block laid out row by row, shape (nnz,)."""
-        rows = np.repeat(np.arange(self.counts.shape[0], dtype=np.int64), np.diff(self.counts.indptr))
-        return torch.from_numpy(rows * self.counts.shape[1] + self.counts.indices)
-
-    @cached_property
-    def log1p(self) -> Batch:
-        """The same documents with log(1 + count) in place of each count."""
-        return Batch(self.counts.log1p())
+    def densify(self, weight: Tensor) -> Tensor:
+        """Return it in the shape of `weight`, zeros included."""
+        return torch.zeros_like(weight).index_copy_(0, self.rows, self.values)
 
 
 def to_tensor(matrix: csr_matrix) -> Tensor:
@@ -72,23 +61,38 @@ def to_tensor(matrix: csr_matrix) -> Tensor:
     )
 
 
-class SparseLinear(torch.autograd.Function):
-    """``x @ weight + bias`` for sparse x, shape (B, V), and dense weight, shape (V, H)."""
+class SparseLayer:
+    """``x @ weight + bias`` for sparse x, shape (B, V).
 
+    Parameters
+    ----------
+    weight : Tensor, shape (V, H)
+        Learned, but not through autograd: its gradient is left in `gradient` by the backward pass, rows only of the
+        words that occurred.
+    bias : Tensor, shape (H,)
+        Learned through autograd.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        self.weight, self.bias = weight, bias
+        self.gradient: RowGradient | None = None
+
+    def __call__(self, documents: Tensor, by_word: WordMajor | None) -> Tensor:
+        """Return the layer's output, shape (B, H); without `by_word` the weight gets no gradient."""
+        return _SparseProduct.apply(self.bias, documents, by_word, self)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _SparseProduct(torch.autograd.Function):
     @staticmethod
-    def forward(context: Any, weight: Tensor, bias: Tensor, batch: Batch) -> Tensor:
-        """Return the product, shape (B, H)."""
-        context.batch = batch
-        product: Tensor = torch.sparse.mm(batch.words, weight)
+    def forward(context: Any, bias: Tensor, documents: Tensor, by_word: WordMajor | None, layer: SparseLayer) -> Tensor:
+        context.by_word, context.layer = by_word, layer
+        product: Tensor = torch.sparse.mm(documents, layer.weight)
         return product.add_(bias)
 
     @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        """Return the gradients of weight and bias."""
-        gradient = gradients[0].contiguous()
-        return torch.sparse.mm(context.batch.words_transposed, gradient), gradient.sum(0), None
-
-
-def sparse_linear(batch: Batch, weight: Tensor, bias: Tensor) -> Tensor:
-    """Return ``x @ weight + bias``, shape (B, H), differentiable in weight, shape (V, H), and bias, shape (H,)."""
-    return SparseLinear.apply(weight, bias, batch)  # type: ignore[no-any-return, no-untyped-call]
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        upstream = gradients[0].contiguous()
+        if context.by_word is not None:
+            values = torch.sparse.mm(context.by_word.counts, upstream)
+            context.layer.gradient = RowGradient(context.by_word.words, values)
+        return upstream.sum(0), None, None, None

@@ -22,8 +22,11 @@ from topicdock.spec import values
 Integer = Annotated[int, BeforeValidator(values.parse_int)]
 Number = Annotated[float, BeforeValidator(values.parse_float)]
 Boolean = Annotated[bool, BeforeValidator(values.parse_bool)]
+AutoInteger = Annotated[int | None, BeforeValidator(values.parse_auto)]
+"""An integer, or None for ``auto``: to be chosen once the corpus is known."""
+
 LayerSizes = Annotated[
-    tuple[Annotated[int, annotated_types.Ge(1)], ...] | Literal["auto"], BeforeValidator(values.parse_sizes)
+    tuple[Annotated[int, annotated_types.Ge(1)], ...] | Literal["auto", "wide"], BeforeValidator(values.parse_sizes)
 ]
 
 _IGNORED_PREFIXES = ("_", "sagemaker_")
@@ -81,6 +84,10 @@ class Hyperparameters(BaseModel):
             )
         return parsed
 
+    def resolve(self, documents: int) -> Self:
+        """Return these hyperparameters with every ``auto`` that depends on the number of documents replaced."""
+        return self
+
     def contradictions(self) -> list[str]:
         """Return a sentence for each pair of values that exclude each other."""
         return []
@@ -120,6 +127,11 @@ class Description:
         return next((item for item in self.info.metadata if isinstance(item, Tunable)), None)
 
     @property
+    def automatic(self) -> bool:
+        """Whether it may be left to be chosen once the corpus is known."""
+        return bool(self.info.annotation == (int | None))
+
+    @property
     def bounds(self) -> tuple[float | None, float | None]:
         """The least and the greatest value allowed, None where there is no bound."""
         smallest = next((i.ge for i in self.info.metadata if isinstance(i, annotated_types.Ge)), None)
@@ -137,7 +149,7 @@ class Description:
         """``integer``, ``number``, ``boolean``, ``sizes`` or ``choice``."""
         if self.choices:
             return "choice"
-        simple: dict[Any, str] = {int: "integer", float: "number", bool: "boolean"}
+        simple: dict[Any, str] = {int: "integer", int | None: "integer", float: "number", bool: "boolean"}
         return simple.get(self.info.annotation, "sizes")
 
     @property
@@ -148,18 +160,23 @@ class Description:
         if self.kind == "boolean":
             return "true or false"
         if self.kind == "sizes":
-            return "auto, or positive integers separated by commas"
+            return "auto, wide, or positive integers separated by commas"
         noun = "an integer" if self.kind == "integer" else "a number"
+        other = (
+            ", or auto" if self.automatic else ", or Inf" if self.kind == "number" and self.bounds[1] is None else ""
+        )
         smallest, largest = self.bounds
         if smallest is None:
             return noun
         if largest is None:
-            return f"{noun} of at least {spell(smallest)}" + (", or Inf" if self.kind == "number" else "")
-        return f"{noun} from {spell(smallest)} to {spell(largest)}"
+            return f"{noun} of at least {spell(smallest)}{other}"
+        return f"{noun} from {spell(smallest)} to {spell(largest)}{other}"
 
 
 def spell(value: Any) -> str:
     """Return a value as a user would write it in hyperparameters.json."""
+    if value is None:
+        return "auto"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):

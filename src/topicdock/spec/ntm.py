@@ -6,17 +6,28 @@ from Amazon's documentation in one place (learning_rate: 0.01 there, 0.001 in th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field
 
 from topicdock.corpus.media_types import CSV, JSON, JSONLINES, RECORDIO
 from topicdock.spec.algorithm import Channel, Metric, Specification
-from topicdock.spec.hyperparameters import Boolean, Hyperparameters, Integer, LayerSizes, Number, Tunable
+from topicdock.spec.hyperparameters import AutoInteger, Boolean, Hyperparameters, Integer, LayerSizes, Number, Tunable
 from topicdock.spec.values import parse_word
 
 _Word = BeforeValidator(parse_word)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What ``auto`` comes to; names as the hyperparameters'."""
+
+    mini_batch_size: int
+    epochs: int
+    num_patience_epochs: int
 
 
 class NTMHyperparameters(Hyperparameters):
@@ -25,15 +36,22 @@ class NTMHyperparameters(Hyperparameters):
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "topicdock": {},
         "sagemaker": {
+            "encoder_layers": "auto",
             "encoder_layers_activation": "sigmoid",
             "epochs": 50,
             "mini_batch_size": 256,
+            "num_patience_epochs": 3,
             "optimizer": "adadelta",
-            "learning_rate": 0.01,
             "encoder_input": "counts",
             "prior": "normal",
             "posterior_batch_norm": False,
+            "posterior_scale": 1.0,
             "decoder_bias": "zeros",
+            "projection_rate_factor": 1.0,
+            "projection_precision": 0.0,
+            "learning_rate_schedule": "constant",
+            "predict_unseen": False,
+            "lazy_updates": False,
         },
     }
 
@@ -48,20 +66,27 @@ class NTMHyperparameters(Hyperparameters):
         float("inf"), ge=1e-3, description="Largest magnitude of each component of the gradient; Inf is no limit."
     )
     encoder_layers: LayerSizes = Field(
-        "auto", description="Sizes of the encoder's layers; auto is two layers of 3 and 2 times num_topics."
+        "wide",
+        description="Sizes of the encoder's layers; auto is two layers of 3 and 2 times num_topics, "
+        "wide is one layer of 2 times num_topics and at least 200.",
     )
     encoder_layers_activation: Annotated[
         Literal["sigmoid", "tanh", "relu"], _Word, Tunable(choices=("sigmoid", "tanh", "relu"))
     ] = Field("relu", description="The encoder's activation function.")
-    epochs: Integer = Field(50, ge=1, description="Passes over the training data at most.")
+    epochs: AutoInteger = Field(
+        None, ge=1, description="Passes over the training data at most; auto is as many as make about 1,100 batches."
+    )
     learning_rate: Annotated[Number, Tunable(1e-4, 0.1, "Logarithmic")] = Field(
         0.01, ge=1e-6, le=1.0, description="The optimiser's step size; adadelta has none and ignores it."
     )
-    mini_batch_size: Annotated[Integer, Tunable(16, 2048, "Logarithmic")] = Field(
-        256, ge=1, le=10_000, description="Documents in a batch."
+    mini_batch_size: Annotated[AutoInteger, Tunable(16, 2048, "Logarithmic")] = Field(
+        None, ge=1, le=10_000, description="Documents in a batch; auto is 256, less where there are few documents."
     )
-    num_patience_epochs: Integer = Field(
-        3, ge=1, description="Epochs over which the loss must improve; more than epochs turns early stopping off."
+    num_patience_epochs: AutoInteger = Field(
+        None,
+        ge=1,
+        description="Epochs over which the loss must improve; more than epochs turns early stopping off. "
+        "auto is 3, and no early stopping where the learning rate follows one_cycle.",
     )
     optimizer: Annotated[
         Literal["sgd", "adam", "adagrad", "adadelta", "rmsprop"], _Word, Tunable(choices=("sgd", "adam", "adadelta"))
@@ -98,11 +123,48 @@ class NTMHyperparameters(Hyperparameters):
         description="Where the decoder's bias starts: zeros, or the log frequencies of the words in the corpus.",
     )
 
+    posterior_scale: Number = Field(
+        1.5, ge=0.01, le=100.0, description="What the batch-normalised mean of the posterior is multiplied by."
+    )
+    projection_rate_factor: Number = Field(
+        20.0,
+        ge=0.01,
+        le=1000.0,
+        description="A factor on the decoder's learning rate; its weights have a long way to go.",
+    )
+    projection_precision: Number = Field(
+        0.6, ge=0.0, le=1000.0, description="The precision of a Gaussian prior on the decoder's weights; 0 is none."
+    )
+    learning_rate_schedule: Annotated[Literal["constant", "one_cycle"], _Word] = Field(
+        "one_cycle",
+        description="The learning rate: constant, or up to its value over a tenth of the training and down to 0 again.",
+    )
+    predict_unseen: Boolean = Field(
+        True,
+        description="The encoder sees a random part of a document, another each epoch; the decoder predicts the rest.",
+    )
+    lazy_updates: Boolean = Field(
+        True, description="Adam updates the encoder's first layer for the words of the batch only."
+    )
+
     def layer_sizes(self) -> tuple[int, ...]:
-        """Return the encoder's layer sizes with ``auto`` resolved."""
+        """Return the encoder's layer sizes with the words for them resolved."""
         if isinstance(self.encoder_layers, tuple):
             return self.encoder_layers
+        if self.encoder_layers == "wide":
+            return (max(_LEAST_WIDTH, 2 * self.num_topics),)
         return (3 * self.num_topics, 2 * self.num_topics)
+
+    def resolve(self, documents: int) -> Self:
+        """Return these hyperparameters with every ``auto`` that depends on the number of documents replaced."""
+        return self.model_copy(update=asdict(self.plan(documents)))
+
+    def plan(self, documents: int) -> Plan:
+        """Return batch size, epochs and patience for a corpus of `documents`."""
+        size = self.mini_batch_size or min(_BATCH, max(_LEAST_BATCH, documents // _LEAST_BATCHES), documents)
+        epochs = self.epochs or max(_LEAST_EPOCHS, math.ceil(_STEPS / math.ceil(documents / size)))
+        patience = self.num_patience_epochs or (epochs + 1 if self.learning_rate_schedule == "one_cycle" else 3)
+        return Plan(size, epochs, patience)
 
     def contradictions(self) -> list[str]:
         """Return a sentence for each pair of values that exclude each other."""
@@ -110,6 +172,11 @@ class NTMHyperparameters(Hyperparameters):
             return ["sub_sample must be more than 0, since a share of 0 leaves no documents, got 0"]
         return []
 
+
+# What auto comes to: enough steps for the weights to arrive, in batches that are not most of a small corpus.
+_BATCH, _LEAST_BATCH, _LEAST_BATCHES = 256, 16, 8
+_STEPS, _LEAST_EPOCHS = 1100, 3
+_LEAST_WIDTH = 200
 
 _COUNTS = (RECORDIO, CSV, JSONLINES, JSON)  # the built-in reads the first two
 

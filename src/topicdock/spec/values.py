@@ -43,6 +43,13 @@ def parse_int(value: Any) -> int:
         raise ValueError("an integer") from error
 
 
+def parse_auto(value: Any) -> int | None:
+    """Parse an integer or the word ``auto``, which is None. Raises ValueError on anything else."""
+    if value is None or str(unwrap(value)).lower() == "auto":
+        return None
+    return parse_int(value)
+
+
 def parse_float(value: Any) -> float:
     """Parse a number: ``"1e-06"``, ``"Inf"``, ``"Infinity"``, 0.5. Raises ValueError on NaN and anything else."""
     value = unwrap(value)
@@ -80,7 +87,10 @@ def parse_word(value: Any) -> str:
 
 
 def parse_sizes(value: Any) -> tuple[int, ...] | str:
-    """Parse layer sizes, ``"60,40"`` or ``"[60, 40]"``, or the word ``auto``. Raises ValueError on anything else."""
+    """Parse layer sizes, ``"60,40"`` or ``"[60, 40]"``, or the words ``auto`` and ``wide``.
+
+    Raises ValueError on anything else.
+    """
     value = unwrap(value)
     if isinstance(value, str) and value.startswith("["):
         try:
@@ -90,8 +100,8 @@ def parse_sizes(value: Any) -> tuple[int, ...] | str:
     if isinstance(value, list | tuple) and "," in value:  # SageMaker's NTM class made list("60,40") of a string
         value = "".join(map(str, value))
     if isinstance(value, str):
-        if value.lower() == "auto":
-            return "auto"
+        if value.lower() in ("auto", "wide"):
+            return value.lower()
         value = value.strip("() ").removesuffix(",").split(",")
     elif not isinstance(value, list | tuple):
         value = [value]

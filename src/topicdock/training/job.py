@@ -66,6 +66,7 @@ def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest) -> N
     algorithm = importlib.import_module(specification.module)
     threads = importlib.import_module("topicdock.algorithms.threads").use_available_cores()
     _logger.info("Number of GPUs being used: 0; number of threads: %d", threads)
+    final = hyperparameters.resolve(data.train.shape[0]).model_dump()
     log = JobLog(specification.log_name, cluster.current_host, final["epochs"], final["mini_batch_size"])
     log.took("setuptime", time.perf_counter() - began)
     stop.defer()

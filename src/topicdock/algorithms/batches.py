@@ -1,0 +1,158 @@
+"""Documents become batches: permuted, perhaps split into a seen and an unseen part, laid out for the kernels.
+
+Everything is done for some thousands of documents at a time, without a Python loop over documents, in a thread that
+prepares the next ones while the present ones are trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from torch import Tensor
+
+from topicdock.algorithms.sparse import WordMajor, to_tensor
+
+_PREPARED_DOCUMENTS = 16_384
+_SEEN_SHARE = (0.1, 0.6)
+"""Between which bounds the share of a document that the encoder sees is drawn."""
+_DIVIDED = 0.6
+"""Of the words that occur more than once, the share whose occurrences are divided one by one."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B documents, laid out for training.
+
+    Attributes
+    ----------
+    input : sparse Tensor, shape (B, V)
+        What the encoder is given: counts or log(1 + counts).
+    input_by_word : WordMajor
+        The same by word, for the gradient of the first layer; None when there is to be none.
+    values : Tensor, shape (nnz,)
+        The counts that the decoder is to predict.
+    positions : Tensor of int64, shape (nnz,)
+        Where they stand in a (B, V) block laid out row by row.
+    starts : Tensor of int64, shape (B + 1,)
+        Where each document's counts begin in `values`.
+    lengths : Tensor, shape (B,)
+        The sum of each document's counts to predict.
+    """
+
+    input: Tensor
+    input_by_word: WordMajor | None
+    values: Tensor
+    positions: Tensor
+    starts: Tensor
+    lengths: Tensor
+
+    @classmethod
+    def of(cls, seen: csr_matrix, predicted: csr_matrix, *, log_input: bool, training: bool = True) -> Batch:
+        """Lay out documents of which the encoder sees `seen` and the decoder predicts `predicted`, both (B, V)."""
+        shown = seen.log1p() if log_input else seen
+        documents, vocabulary_size = predicted.shape
+        starts = predicted.indptr.astype(np.int64)
+        rows = np.repeat(np.arange(documents, dtype=np.int64), np.diff(starts))
+        lengths = np.bincount(rows, predicted.data, documents).astype(np.float32)
+        return cls(
+            to_tensor(shown),
+            WordMajor.of(shown) if training else None,
+            torch.from_numpy(predicted.data),
+            torch.from_numpy(rows * vocabulary_size + predicted.indices),
+            torch.from_numpy(starts),
+            torch.from_numpy(lengths),
+        )
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """How an epoch is cut into batches; names as the hyperparameters'.
+
+    Attributes
+    ----------
+    join_last : bool
+        A last batch of less than half the size joins the one before it, so that batch normalisation has company.
+    """
+
+    mini_batch_size: int
+    sub_sample: float
+    seed: int
+    log_input: bool
+    predict_unseen: bool
+    join_last: bool
+
+
+def iterate(counts: csr_matrix, settings: BatchSettings, epoch: int) -> Iterator[Batch]:
+    """Yield the batches of one epoch; the same seed and epoch give the same batches."""
+    order = np.random.default_rng([settings.seed, epoch]).permutation(counts.shape[0])
+    order = order[: int(np.ceil(settings.sub_sample * counts.shape[0]))]
+    cuts = _cut(len(order), settings)
+    per_group = max(1, _PREPARED_DOCUMENTS // settings.mini_batch_size)
+    groups = [cuts[start : start + per_group + 1] for start in range(0, len(cuts) - 1, per_group)]
+
+    def prepare(number: int) -> list[Batch]:
+        bounds = groups[number]
+        generator = np.random.default_rng([settings.seed, epoch, number])
+        return _prepare(
+            counts[order[bounds[0] : bounds[-1]]], [bound - bounds[0] for bound in bounds], settings, generator
+        )
+
+    with ThreadPoolExecutor(1) as pool:
+        upcoming = pool.submit(prepare, 0)
+        for number in range(1, len(groups) + 1):
+            batches = upcoming.result()
+            if number < len(groups):
+                upcoming = pool.submit(prepare, number)
+            yield from batches
+
+
+def _cut(documents: int, settings: BatchSettings) -> list[int]:
+    """Return where batches begin, and the end of the last."""
+    size = settings.mini_batch_size
+    cuts = [*range(0, documents, size), documents]
+    if settings.join_last and len(cuts) > 2 and cuts[-1] - cuts[-2] < size / 2:
+        del cuts[-2]
+    return cuts
+
+
+def _prepare(
+    counts: csr_matrix, bounds: list[int], settings: BatchSettings, generator: np.random.Generator
+) -> list[Batch]:
+    seen, predicted = split(counts, generator) if settings.predict_unseen else (counts, counts)
+    return [
+        Batch.of(seen[start:end], predicted[start:end], log_input=settings.log_input) for start, end in pairwise(bounds)
+    ]
+
+
+def split(counts: csr_matrix, generator: np.random.Generator) -> tuple[csr_matrix, csr_matrix]:
+    """Divide documents at random into two parts that add up to `counts`, shape (D, V).
+
+    A share of each document, drawn between 0.1 and 0.6, goes to the first part. Words come in bursts: a word that has
+    occurred is likely to occur again. So a word mostly goes to one part with all its occurrences, and the other part
+    has to be told from other words; only some of the words that occur more than once are divided occurrence by
+    occurrence.
+    """
+    share = np.repeat(generator.uniform(*_SEEN_SHARE, counts.shape[0]).astype(np.float32), np.diff(counts.indptr))
+    first = counts.data * (generator.random(counts.nnz, dtype=np.float32) < share)
+    repeated = np.flatnonzero(counts.data >= 2)
+    repeated = repeated[generator.random(len(repeated), dtype=np.float32) < _DIVIDED]
+    first[repeated] = generator.binomial(counts.data[repeated].astype(np.int64), share[repeated])
+    return _with_values(counts, first), _with_values(counts, counts.data - first)
+
+
+def _with_values(counts: csr_matrix, values: NDArray[np.float32]) -> csr_matrix:
+    """Return `counts` with other values in its non-zeros, those that became zero left out."""
+    kept = values != 0
+    before = np.zeros(len(values) + 1, counts.indptr.dtype)
+    np.cumsum(kept, out=before[1:])
+    return csr_matrix((values[kept], counts.indices[kept], before[counts.indptr]), counts.shape)
