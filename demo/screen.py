@@ -14,6 +14,8 @@ from tqdm import tqdm
 from demo.job import Progress
 
 _SECONDS_BETWEEN_LINES = 5.0
+# Given, because tqdm shows nothing on terminals that do not know their size.
+_COLUMNS, _ROWS = 100, 24
 
 
 def say(lines: str | Iterable[str] = "") -> None:
@@ -25,13 +27,16 @@ def say(lines: str | Iterable[str] = "") -> None:
 def say_step(title: str) -> None:
     """Begin a step of the demo."""
     say()
-    say(f"── {title} ".ljust(100, "─") if sys.stdout.isatty() else f"== {title}")
+    say(f"── {title} ".ljust(_COLUMNS, "─") if sys.stdout.isatty() else f"== {title}")
 
 
 @contextmanager
 def counting(total: int, unit: str) -> Iterator[Callable[[], object]]:
     """Show a bar while things are counted; nothing where output is no terminal."""
-    with tqdm(total=total, unit=unit, leave=False, ncols=80, disable=not sys.stdout.isatty(), file=sys.stdout) as bar:
+    with tqdm(
+        total=total, unit=unit, leave=False, disable=not sys.stdout.isatty(),
+        ncols=_COLUMNS, nrows=_ROWS, file=sys.stdout,
+    ) as bar:  # fmt: skip
         yield bar.update
 
 
@@ -50,8 +55,8 @@ def following() -> Iterator[Callable[[Progress], None]]:
 
         yield print_line
         return
-    layout = "   {l_bar}{bar:30}| {elapsed}<{remaining}  {postfix}"
-    with tqdm(total=100.0, bar_format=layout, ncols=100, file=sys.stdout) as bar:
+    layout = "   {percentage:3.0f} % |{bar:25}| {elapsed}, {remaining} left{postfix}"
+    with tqdm(total=100.0, bar_format=layout, ncols=_COLUMNS, nrows=_ROWS, file=sys.stdout) as bar:
 
         def move_bar(progress: Progress) -> None:
             bar.set_postfix_str(describe(progress), refresh=False)

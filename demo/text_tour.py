@@ -70,9 +70,10 @@ def tour_docstrings(base: Path, num_topics: int, limit: int | None) -> Layout:
     say("   npmi    do these words occur in the same documents? from -1 to 1; 0 is chance, 0.2 reads well")
     say("   unique  1: no other topic has these words")
     say_step("What the posted documents are about, by the topics that came back")
-    for row, theta in zip(rows, np.concatenate([answer.theta for answer in answers]), strict=True):
+    for number, (row, theta) in enumerate(zip(rows, np.concatenate([a.theta for a in answers]), strict=True)):
+        if number:
+            say()
         say(show.describe_document(model, documents[row].name, documents[row].headline, theta))
-        say()
     return layout
 
 
