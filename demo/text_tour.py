@@ -91,7 +91,7 @@ def choose_documents(documents: Sequence[Docstring], counts: csr_matrix) -> list
             and _HEADLINES_SHOWN[0] <= len(document.headline) <= _HEADLINES_SHOWN[1]
         ]
         chosen += suitable[:1]
-    return chosen or list(range(min(4, len(documents))))
+    return chosen if len(chosen) > 1 else list(range(min(4, len(documents))))
 
 
 def _read(limit: int | None) -> tuple[list[Docstring], list[list[str]]]:

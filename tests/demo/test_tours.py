@@ -17,13 +17,13 @@ def run_demo(*arguments: str, temporary: Path) -> subprocess.CompletedProcess[st
 
 
 def test_the_bars_are_trained_served_and_shown(tmp_path: Path) -> None:
-    demo = run_demo("bars", "--documents", "600", "--keep", temporary=tmp_path)
+    demo = run_demo("bars", "--documents", "300", "--keep", temporary=tmp_path)
     assert demo.returncode == 0, demo.stderr
     assert demo.stderr == ""
     assert '{ "num_topics": "5", "feature_dim": "25" }' in demo.stdout
     assert "100 % of epochs" in demo.stdout
     assert re.search(r"GET  /ping +200", demo.stdout)
-    assert re.search(r"POST /invocations  200 in \d+ ms, text/csv, 60 documents", demo.stdout)
+    assert re.search(r"POST /invocations  200 in \d+ ms, text/csv, 30 documents", demo.stdout)
     assert demo.stdout.count("┌──────────┐") == 6 + 2 * 5
     assert re.search(r"matched topics: mean correlation 0\.\d{3}", demo.stdout)
     shown, _, closing = demo.stdout.partition("== Done")
