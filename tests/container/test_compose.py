@@ -1,0 +1,76 @@
+"""docker-compose.yml: train, then serve, on one local folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.container.docker import PATIENCE, docker, wait_until
+from tests.jobs import ROOT, small_job
+
+pytestmark = [pytest.mark.container, pytest.mark.timeout(1800)]
+
+Compose = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def compose(image: str, tmp_path: Path, port: int) -> Iterator[Compose]:
+    """Return Compose, old or new, in a project of its own that is gone afterwards."""
+    if docker("compose", "version", check=False).returncode == 0:
+        program = ["docker", "compose"]
+    elif shutil.which("docker-compose"):
+        program = ["docker-compose"]
+    else:
+        pytest.skip("neither `docker compose` nor docker-compose is installed")
+    project = f"topicdock-test-{uuid.uuid4().hex[:8]}"
+    environment = {**os.environ, "ML": str(tmp_path), "PORT": str(port), "TOPICDOCK_IMAGE": image}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*program, "--project-name", project, *arguments], cwd=ROOT, env=environment, check=False,
+            timeout=PATIENCE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+
+    yield run
+    run("down", "--volumes")
+
+
+def test_the_file_is_valid_without_any_variable_set(image: str, compose: Compose) -> None:
+    result = compose("config", "--quiet")
+    assert (result.returncode, result.stdout) == (0, "")
+
+
+def test_compose_trains_and_then_serves_what_was_trained(compose: Compose, tmp_path: Path, port: int) -> None:
+    job = small_job(tmp_path, epochs="1")
+    trained = compose("run", "--rm", "train")
+    assert trained.returncode == 0, trained.stdout
+    assert job.model.exists()
+    started = compose("up", "--detach")
+    assert started.returncode == 0, started.stdout
+    wait_until(lambda: _answers(f"http://127.0.0.1:{port}/ping"), "an answer to /ping")
+    services = compose("ps", "--services").stdout.split()
+    assert "serve" in services
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
