@@ -68,6 +68,8 @@ MALFORMED: dict[str, tuple[str, bytes, str]] = {
     "an empty cell": (CSV, ROW[:-1], ""),
     "a row too short": (CSV, ROW + b"\n1,2,3", "row 2"),
     "a row too long": (CSV, ROW + b",1,1,1", "40"),
+    "a row with a label": (CSV, b"7," + ROW, "got: 41"),
+    "a row with a label, and a charset": ("text/csv; charset=utf-8", b"7," + ROW, "got: 41"),
     "a negative cell": (CSV, ROW[:-1] + b"-1", "count"),
     "a cell that is inf": (CSV, ROW[:-1] + b"inf", ""),
     "an open quote": (CSV, b'"1,2', ""),

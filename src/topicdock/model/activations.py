@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 Floats = NDArray[np.float32]
 
@@ -16,7 +15,8 @@ def _relu(values: Floats) -> Floats:
 
 
 def _sigmoid(values: Floats) -> Floats:
-    result: Floats = expit(values)
+    # By way of tanh, which does not overflow.
+    result: Floats = np.float32(0.5) * (np.float32(1) + np.tanh(np.float32(0.5) * values))
     return result
 
 

@@ -14,6 +14,8 @@ from topicdock.corpus import CSV, MediaType, UnsupportedMediaTypeError, decode_c
 from topicdock.errors import CustomerError
 
 _PIECE = 1 << 16
+_UNLABELLED = MediaType(CSV, {"label_size": "0"})
+"""Requests carry no labels. A column too many is a mistake, not a label as it would be in training data."""
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -101,9 +103,12 @@ def decode_documents(body: bytes, content_type: str | None, feature_dim: int) ->
         No decoder knows the Content-Type; or there is none, and the body is not CSV.
     """
     if content_type and content_type.strip():
-        return decode_counts(body, parse_media_type(content_type), feature_dim)
+        media_type = parse_media_type(content_type)
+        if media_type.name == CSV and "label_size" not in media_type.parameters:
+            media_type = _UNLABELLED
+        return decode_counts(body, media_type, feature_dim)
     try:
-        return decode_counts(body, MediaType(CSV), feature_dim)
+        return decode_counts(body, _UNLABELLED, feature_dim)
     except CustomerError as error:
         raise UnsupportedMediaTypeError(
             "the request has no Content-Type header, and its body is not CSV that fits the model", got=str(error)
