@@ -60,6 +60,15 @@ def test_a_folder_without_a_model_is_listed(tmp_path: Path) -> None:
         load_model(tmp_path / "nowhere")
 
 
+def test_a_model_that_cannot_be_read_is_the_platforms_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(PlatformError, match="could not be read: Permission denied"):
+        load_model(tmp_path)
+
+
 def test_a_folder_that_cannot_be_written_is_the_platforms_fault(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(PlatformError, match="could not be written"):

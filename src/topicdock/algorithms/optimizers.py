@@ -69,16 +69,13 @@ class Optimizer:
         self._parameters, self._settings = parameters, settings
         self._lazy = settings.lazy and settings.name == "adam" and not settings.weight_decay
         self._steps = 0
-        self._adam = torch.optim.Adam(
-            [{"params": [parameter.tensor], "lr": 0.0} for parameter in parameters], lr=0.0, fused=True
-        )
 
     @torch.no_grad()
     def step(self, factor: float = 1.0) -> None:
         """Take one step with the learning rate multiplied by `factor`, and forget the gradients."""
         self._steps += 1
         settings = self._settings
-        for parameter, group in zip(self._parameters, self._adam.param_groups, strict=True):
+        for parameter in self._parameters:
             rate = settings.learning_rate * factor * parameter.rate
             gradient = parameter.tensor.grad
             if parameter.layer is not None and parameter.layer.gradient is not None:
@@ -92,14 +89,8 @@ class Optimizer:
                 continue
             decay = settings.weight_decay if parameter.decays else 0.0
             gradient = self._prepare(gradient, parameter.tensor, decay)
-            if settings.name == "adam":
-                group["lr"], parameter.tensor.grad = rate, gradient
-            else:
-                RULES[settings.name](parameter, gradient, rate, decay)
-                parameter.tensor.grad = None
-        if settings.name == "adam":
-            self._adam.step()  # torch's fused kernel, which touches each number once
-            self._adam.zero_grad()
+            RULES[settings.name](parameter, gradient, rate, decay, self._steps)
+            parameter.tensor.grad = None
 
     def _prepare(self, gradient: Tensor, weight: Tensor, decay: float) -> Tensor:
         settings = self._settings
@@ -119,9 +110,21 @@ def _zeros(parameter: Parameter, *names: str) -> list[Tensor]:
     return [parameter.state[name] for name in names]
 
 
-def _sgd(parameter: Parameter, gradient: Tensor, rate: float, decay: float) -> None:
+def _sgd(parameter: Parameter, gradient: Tensor, rate: float, decay: float, _step: int) -> None:
     """w = (1 - lr wd) w - lr g, without momentum."""
     parameter.tensor.mul_(1 - rate * decay).sub_(gradient, alpha=rate)
+
+
+def _adam(parameter: Parameter, gradient: Tensor, rate: float, _decay: float, step: int) -> None:
+    """Adam with beta = (0.9, 0.999), epsilon = 1e-8, by torch's fused kernel, which touches each number once.
+
+    The kernel is called by itself: ``torch.optim.Adam`` would import torch's compiler, 800 modules, to do no more.
+    """
+    mean, square = _zeros(parameter, "mean", "square")
+    torch._fused_adam_(
+        [parameter.tensor], [gradient], [mean], [square], [], [torch.tensor(float(step))],
+        lr=rate, beta1=0.9, beta2=0.999, weight_decay=0.0, eps=1e-8, amsgrad=False, maximize=False,
+    )  # fmt: skip
 
 
 def _adam_rows(parameter: Parameter, gradient: RowGradient, rate: float, step: int) -> None:
@@ -135,21 +138,21 @@ def _adam_rows(parameter: Parameter, gradient: RowGradient, rate: float, step: i
     parameter.tensor.index_add_(0, rows, new_mean.div_(scale), alpha=-rate / (1 - 0.9**step))
 
 
-def _adagrad(parameter: Parameter, gradient: Tensor, rate: float, decay: float) -> None:
+def _adagrad(parameter: Parameter, gradient: Tensor, rate: float, decay: float, _step: int) -> None:
     """h += g^2; w -= lr (g / sqrt(h + 1e-7) + wd w)."""
     (history,) = _zeros(parameter, "history")
     history.addcmul_(gradient, gradient)
     parameter.tensor.mul_(1 - rate * decay).addcdiv_(gradient, (history + 1e-7).sqrt_(), value=-rate)
 
 
-def _rmsprop(parameter: Parameter, gradient: Tensor, rate: float, _decay: float) -> None:
+def _rmsprop(parameter: Parameter, gradient: Tensor, rate: float, _decay: float, _step: int) -> None:
     """n = 0.9 n + 0.1 g^2; w -= lr g / sqrt(n + 1e-8), not centred."""
     (square,) = _zeros(parameter, "square")
     square.mul_(0.9).addcmul_(gradient, gradient, value=0.1)
     parameter.tensor.addcdiv_(gradient, (square + 1e-8).sqrt_(), value=-rate)
 
 
-def _adadelta(parameter: Parameter, gradient: Tensor, _rate: float, decay: float) -> None:
+def _adadelta(parameter: Parameter, gradient: Tensor, _rate: float, decay: float, _step: int) -> None:
     """MXNet's rule (rho 0.9, epsilon 1e-5), in which the learning rate has no place.
 
     a = rho a + (1 - rho) g^2;  d = sqrt(b + eps) / sqrt(a + eps) g;  b = rho b + (1 - rho) d^2;  w -= d + wd w
@@ -164,9 +167,9 @@ def _adadelta(parameter: Parameter, gradient: Tensor, _rate: float, decay: float
 _DECAY_IN_GRADIENT = frozenset({"adam", "rmsprop"})
 """Where MXNet adds weight decay to the gradient, before clipping."""
 
-# Adam, with beta = (0.9, 0.999) and epsilon = 1e-8, is torch's own.
-RULES: Mapping[str, Callable[[Parameter, Tensor, float, float], None]] = {
+RULES: Mapping[str, Callable[[Parameter, Tensor, float, float, int], None]] = {
     "sgd": _sgd,
+    "adam": _adam,
     "adagrad": _adagrad,
     "adadelta": _adadelta,
     "rmsprop": _rmsprop,

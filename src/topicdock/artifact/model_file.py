@@ -78,27 +78,34 @@ def load_model(folder: Path) -> TopicModel:
     ------
     CustomerError
         There is none, it is damaged, or another program wrote it in a way that cannot be served.
+    PlatformError
+        The folder or the file cannot be read.
     """
-    candidates = sorted(
+    try:
+        candidates = _find_models(folder)
+        if candidates:
+            return decode_model(candidates[0].read_bytes())
+    except CustomerError as error:
+        raise error.inside(str(candidates[0])) from error
+    except OSError as error:
+        raise PlatformError(f"The model in {folder} could not be read: {error.strerror or error}.") from error
+    raise CustomerError(
+        "there is no model to serve",
+        where=str(folder),
+        got=_listing(folder),
+        allowed="a file model_algo-1, as training writes it into model.tar.gz",
+        todo="unpack model.tar.gz into this folder",
+    )
+
+
+def _find_models(folder: Path) -> list[Path]:
+    """Return the files ``model_algo-*``, lowest number first."""
+    numbered = [
         (int(match[1]), path)
         for path in (folder.iterdir() if folder.is_dir() else ())
         if (match := _MODEL_PATTERN.fullmatch(path.name)) and path.is_file()
-    )
-    if not candidates:
-        raise CustomerError(
-            "there is no model to serve",
-            where=str(folder),
-            got=_listing(folder),
-            allowed="a file model_algo-1, as training writes it into model.tar.gz",
-            todo="unpack model.tar.gz into this folder",
-        )
-    path = candidates[0][1]
-    try:
-        return decode_model(path.read_bytes())
-    except CustomerError as error:
-        raise error.inside(str(path)) from error
-    except OSError as error:
-        raise PlatformError(f"The model {path} could not be read: {error.strerror or error}.") from error
+    ]
+    return [path for _, path in sorted(numbered)]
 
 
 def decode_model(content: bytes) -> TopicModel:
