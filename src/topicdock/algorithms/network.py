@@ -45,7 +45,8 @@ class NetworkSettings:
 class BatchNorm:
     """Batch normalisation without learned scale or shift, of columns of a (B, H) block.
 
-    A batch of one document has no variance; it is normalised by the running figures, as at inference.
+    A batch of one document has no variance; it is normalised by the running figures, as at inference. These are the
+    plain mean over the first batches, and only then forget older ones, so that they serve from the first epoch on.
     """
 
     momentum = 0.05
@@ -53,6 +54,7 @@ class BatchNorm:
 
     def __init__(self, width: int, scale: Tensor | None = None) -> None:
         self.mean, self.variance = torch.zeros(width), torch.ones(width)
+        self._batches = 0
         self.scale = torch.ones(width) if scale is None else scale
 
     def __call__(self, block: Tensor, training: bool) -> Tensor:
@@ -60,9 +62,11 @@ class BatchNorm:
         if not training or len(block) < 2:
             return (block - self.mean) * (self.scale * torch.rsqrt(self.variance + self.epsilon))
         variance, mean = torch.var_mean(block, 0, correction=0)
+        self._batches += 1
+        momentum = max(self.momentum, 1 / self._batches)
         with torch.no_grad():
-            self.mean.lerp_(mean, self.momentum)
-            self.variance.lerp_(variance, self.momentum)
+            self.mean.lerp_(mean, momentum)
+            self.variance.lerp_(variance, momentum)
         return (block - mean) * (self.scale * torch.rsqrt(variance + self.epsilon))
 
     def fold(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
