@@ -13,8 +13,9 @@ from scipy.sparse import csr_matrix, vstack
 from tests.models import random_counts
 from topicdock.algorithms.batches import Batch, BatchSettings, iterate, split
 from topicdock.algorithms.decoder import Decoder
-from topicdock.algorithms.ntm import Prior, background, one_cycle_factor
+from topicdock.algorithms.ntm import Prior, _Trainer, background, one_cycle_factor
 from topicdock.algorithms.sparse import SparseLayer
+from topicdock.spec.ntm import NTMHyperparameters
 
 EMPTY = csr_matrix((1, 30), dtype=np.float32)
 COUNTS = vstack([random_counts(4, 30), EMPTY, random_counts(2, 30, seed=2)]).tocsr()
@@ -131,3 +132,17 @@ def test_the_learning_rate_rises_for_a_tenth_and_falls_to_nothing() -> None:
     assert [one_cycle_factor(done) for done in (0.05, 0.1)] == [0.5, 1.0]
     assert one_cycle_factor(0.55) == pytest.approx(0.5)
     assert one_cycle_factor(0.0) == one_cycle_factor(1.0) == 1e-3
+
+
+def test_the_priors_on_the_decoder_have_the_gradients_of_their_formulas() -> None:
+    counts = random_counts(20, 30)
+    given = {"num_topics": "3", "feature_dim": "30", "projection_precision": "0.7", "projection_exclusivity": "0.4"}
+    hyperparameters = NTMHyperparameters.parse(given).resolve(20)
+    trainer = _Trainer(counts, hyperparameters, hyperparameters.plan(20))
+    weight = random(3, 30, seed=0).requires_grad_()
+    positive = torch.relu(weight)
+    shared = sum((positive[k] * positive[other]).sum() for k in range(3) for other in range(k))
+    ((0.7 / 2 * (weight**2).sum() + 0.4 * shared) / 20).backward()  # type: ignore[no-untyped-call]
+    gradient = torch.zeros(3, 30)
+    trainer._add_prior(weight.detach(), gradient)
+    torch.testing.assert_close(gradient, weight.grad)

@@ -40,10 +40,11 @@ class NetworkSettings:
     batch_norm: bool
     posterior_batch_norm: bool
     posterior_scale: float
+    posterior_noise: float
 
 
 class BatchNorm:
-    """Batch normalisation without learned scale or shift, of columns of a (B, H) block.
+    """Batch normalisation of the columns of a (B, H) block to a given, not learned, scale and shift.
 
     A batch of one document has no variance; it is normalised by the running figures, as at inference. These are the
     plain mean over the first batches, and only then forget older ones, so that they serve from the first epoch on.
@@ -52,27 +53,28 @@ class BatchNorm:
     momentum = 0.05
     epsilon = 1e-5
 
-    def __init__(self, width: int, scale: Tensor | None = None) -> None:
+    def __init__(self, width: int, scale: Tensor | None = None, shift: Tensor | None = None) -> None:
         self.mean, self.variance = torch.zeros(width), torch.ones(width)
         self._batches = 0
         self.scale = torch.ones(width) if scale is None else scale
+        self.shift = torch.zeros(width) if shift is None else shift
 
     def __call__(self, block: Tensor, training: bool) -> Tensor:
         """Return the normalised block; while training, take part of the batch's figures into the running ones."""
         if not training or len(block) < 2:
-            return (block - self.mean) * (self.scale * torch.rsqrt(self.variance + self.epsilon))
+            return (block - self.mean) * (self.scale * torch.rsqrt(self.variance + self.epsilon)) + self.shift
         variance, mean = torch.var_mean(block, 0, correction=0)
         self._batches += 1
         momentum = max(self.momentum, 1 / self._batches)
         with torch.no_grad():
             self.mean.lerp_(mean, momentum)
             self.variance.lerp_(variance, momentum)
-        return (block - mean) * (self.scale * torch.rsqrt(variance + self.epsilon))
+        return (block - mean) * (self.scale * torch.rsqrt(variance + self.epsilon)) + self.shift
 
     def fold(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Return weight (M, H) and bias (H,) of the affine map followed by this normalisation at inference."""
         factor = self.scale * torch.rsqrt(self.variance + self.epsilon)
-        return weight * factor, (bias - self.mean) * factor
+        return weight * factor, (bias - self.mean) * factor + self.shift
 
 
 class Network:
@@ -99,7 +101,8 @@ class Network:
             self.norms |= {f"encoder_{layer}": BatchNorm(size) for layer, size in enumerate(settings.layer_sizes)}
         if settings.posterior_batch_norm:
             scale = torch.cat([torch.full((num_topics,), settings.posterior_scale), torch.ones(num_topics)])
-            self.norms["heads"] = BatchNorm(2 * num_topics, scale)
+            shift = torch.cat([torch.zeros(num_topics), torch.full((num_topics,), math.log(settings.posterior_noise))])
+            self.norms["heads"] = BatchNorm(2 * num_topics, scale, shift)
 
     def posterior(self, batch: Batch, *, training: bool) -> tuple[Tensor, Tensor]:
         """Return mu and logvar, each of shape (B, K)."""

@@ -166,7 +166,7 @@ class _Trainer:
         self._generator = torch.Generator().manual_seed(h.seed)
         network_settings = NetworkSettings(
             h.feature_dim, h.num_topics, h.layer_sizes(), h.encoder_layers_activation,
-            h.batch_norm, h.posterior_batch_norm, h.posterior_scale,
+            h.batch_norm, h.posterior_batch_norm, h.posterior_scale, h.posterior_noise or 1.0,
         )  # fmt: skip
         bias = background(counts) if h.decoder_bias == "background" else np.zeros(h.feature_dim, np.float32)
         self.network = Network(network_settings, bias, self._generator)
@@ -178,7 +178,6 @@ class _Trainer:
             plan.mini_batch_size, h.sub_sample, h.seed, h.encoder_input == "log1p", h.predict_unseen,
             join_last=h.posterior_batch_norm or h.batch_norm,
         )  # fmt: skip
-        self._precision = h.projection_precision / counts.shape[0]
         self._epoch, self._epochs = 0, plan.epochs
 
     def _parameters(self) -> list[Parameter]:
@@ -211,11 +210,29 @@ class _Trainer:
         kl = self._prior.divergence(mu, logvar).sum()
         ((recon + kl) / len(batch)).backward()  # type: ignore[no-untyped-call]
         decoder = self.network.weights["decoder"]
-        if self._precision and decoder.grad is not None:
-            decoder.grad[:-1].add_(decoder.detach()[:-1], alpha=self._precision)
+        if decoder.grad is not None:
+            self._add_prior(decoder.detach()[:-1], decoder.grad[:-1])
         one_cycle = self._hyperparameters.learning_rate_schedule == "one_cycle"
         self._optimizer.step(one_cycle_factor(done) if one_cycle else 1.0)
         return float(recon.detach()), float(kl.detach())
+
+    def _add_prior(self, weight: Tensor, gradient: Tensor) -> None:
+        """Add the gradients of the priors on W to `gradient`; `weight` is W transposed, shape (K, V).
+
+        In nats per document: ``precision / 2 |W|^2 / D``, and ``exclusivity / D`` times the sum over words and pairs of
+        topics of the product of their weights, where both are positive.
+        """
+        documents = self._counts.shape[0]
+        precision, exclusivity = (
+            self._hyperparameters.projection_precision,
+            self._hyperparameters.projection_exclusivity,
+        )
+        if precision:
+            gradient.add_(weight, alpha=precision / documents)
+        if exclusivity:
+            positive = torch.relu(weight)
+            others = positive.sum(0) - positive
+            gradient.add_(others.mul_(weight > 0), alpha=exclusivity / documents)
 
     @torch.no_grad()
     def score(self, counts: csr_matrix) -> Losses:

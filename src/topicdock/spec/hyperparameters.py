@@ -25,6 +25,9 @@ Boolean = Annotated[bool, BeforeValidator(values.parse_bool)]
 AutoInteger = Annotated[int | None, BeforeValidator(values.parse_auto)]
 """An integer, or None for ``auto``: to be chosen once the corpus is known."""
 
+AutoNumber = Annotated[float | None, BeforeValidator(values.parse_auto_float)]
+"""A number, or None for ``auto``."""
+
 LayerSizes = Annotated[
     tuple[Annotated[int, annotated_types.Ge(1)], ...] | Literal["auto", "wide"], BeforeValidator(values.parse_sizes)
 ]
@@ -129,7 +132,7 @@ class Description:
     @property
     def automatic(self) -> bool:
         """Whether it may be left to be chosen once the corpus is known."""
-        return bool(self.info.annotation == (int | None))
+        return self.info.annotation in (int | None, float | None)
 
     @property
     def bounds(self) -> tuple[float | None, float | None]:
@@ -149,7 +152,13 @@ class Description:
         """``integer``, ``number``, ``boolean``, ``sizes`` or ``choice``."""
         if self.choices:
             return "choice"
-        simple: dict[Any, str] = {int: "integer", int | None: "integer", float: "number", bool: "boolean"}
+        simple: dict[Any, str] = {
+            int: "integer",
+            int | None: "integer",
+            float: "number",
+            float | None: "number",
+            bool: "boolean",
+        }
         return simple.get(self.info.annotation, "sizes")
 
     @property

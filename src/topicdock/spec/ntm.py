@@ -15,7 +15,16 @@ from pydantic import BeforeValidator, Field
 
 from topicdock.corpus.media_types import CSV, JSON, JSONLINES, RECORDIO
 from topicdock.spec.algorithm import Channel, Metric, Specification
-from topicdock.spec.hyperparameters import AutoInteger, Boolean, Hyperparameters, Integer, LayerSizes, Number, Tunable
+from topicdock.spec.hyperparameters import (
+    AutoInteger,
+    AutoNumber,
+    Boolean,
+    Hyperparameters,
+    Integer,
+    LayerSizes,
+    Number,
+    Tunable,
+)
 from topicdock.spec.values import parse_word
 
 _Word = BeforeValidator(parse_word)
@@ -46,9 +55,11 @@ class NTMHyperparameters(Hyperparameters):
             "prior": "normal",
             "posterior_batch_norm": False,
             "posterior_scale": 1.0,
+            "posterior_noise": 1.0,
             "decoder_bias": "zeros",
             "projection_rate_factor": 1.0,
             "projection_precision": 0.0,
+            "projection_exclusivity": 0.0,
             "learning_rate_schedule": "constant",
             "predict_unseen": False,
             "lazy_updates": False,
@@ -74,7 +85,7 @@ class NTMHyperparameters(Hyperparameters):
         Literal["sigmoid", "tanh", "relu"], _Word, Tunable(choices=("sigmoid", "tanh", "relu"))
     ] = Field("relu", description="The encoder's activation function.")
     epochs: AutoInteger = Field(
-        None, ge=1, description="Passes over the training data at most; auto is as many as make about 1,100 batches."
+        None, ge=1, description="Passes over the training data at most; auto is as many as make about 1,400 batches."
     )
     learning_rate: Annotated[Number, Tunable(1e-4, 0.1, "Logarithmic")] = Field(
         0.01, ge=1e-6, le=1.0, description="The optimiser's step size; adadelta has none and ignores it."
@@ -126,6 +137,13 @@ class NTMHyperparameters(Hyperparameters):
     posterior_scale: Number = Field(
         1.5, ge=0.01, le=100.0, description="What the batch-normalised mean of the posterior is multiplied by."
     )
+    posterior_noise: AutoNumber = Field(
+        None,
+        ge=0.001,
+        le=10.0,
+        description="What the batch-normalised variance of the posterior is multiplied by; auto is 10 / num_topics, "
+        "at most 1: much noise breeds twin topics, little blurs where few topics share few words.",
+    )
     projection_rate_factor: Number = Field(
         20.0,
         ge=0.01,
@@ -133,7 +151,10 @@ class NTMHyperparameters(Hyperparameters):
         description="A factor on the decoder's learning rate; its weights have a long way to go.",
     )
     projection_precision: Number = Field(
-        0.6, ge=0.0, le=1000.0, description="The precision of a Gaussian prior on the decoder's weights; 0 is none."
+        0.3, ge=0.0, le=1000.0, description="The precision of a Gaussian prior on the decoder's weights; 0 is none."
+    )
+    projection_exclusivity: Number = Field(
+        0.3, ge=0.0, le=1000.0, description="How much it costs that two topics share a word; 0 is nothing."
     )
     learning_rate_schedule: Annotated[Literal["constant", "one_cycle"], _Word] = Field(
         "one_cycle",
@@ -157,7 +178,8 @@ class NTMHyperparameters(Hyperparameters):
 
     def resolve(self, documents: int) -> Self:
         """Return these hyperparameters with every ``auto`` that depends on the number of documents replaced."""
-        return self.model_copy(update=asdict(self.plan(documents)))
+        noise = min(1.0, 10 / self.num_topics) if self.posterior_noise is None else self.posterior_noise
+        return self.model_copy(update={**asdict(self.plan(documents)), "posterior_noise": noise})
 
     def plan(self, documents: int) -> Plan:
         """Return batch size, epochs and patience for a corpus of `documents`."""
@@ -175,7 +197,7 @@ class NTMHyperparameters(Hyperparameters):
 
 # What auto comes to: enough steps for the weights to arrive, in batches that are not most of a small corpus.
 _BATCH, _LEAST_BATCH, _LEAST_BATCHES = 256, 16, 8
-_STEPS, _LEAST_EPOCHS = 1100, 3
+_STEPS, _LEAST_EPOCHS = 1400, 3
 _LEAST_WIDTH = 200
 
 _COUNTS = (RECORDIO, CSV, JSONLINES, JSON)  # the built-in reads the first two

@@ -50,6 +50,13 @@ def parse_auto(value: Any) -> int | None:
     return parse_int(value)
 
 
+def parse_auto_float(value: Any) -> float | None:
+    """Parse a number or the word ``auto``, which is None. Raises ValueError on anything else."""
+    if value is None or str(unwrap(value)).lower() == "auto":
+        return None
+    return parse_float(value)
+
+
 def parse_float(value: Any) -> float:
     """Parse a number: ``"1e-06"``, ``"Inf"``, ``"Infinity"``, 0.5. Raises ValueError on NaN and anything else."""
     value = unwrap(value)
