@@ -25,9 +25,9 @@ def main() -> None:
 def train(ignored: tuple[str, ...]) -> None:
     """Run the training job that /opt/ml describes (SAGEMAKER_BASE_DIR moves it)."""
     print("Docker entrypoint called with argument(s):", " ".join(("train", *ignored)), flush=True)
-    # Idle OpenMP threads that spin take whole cores from those that work; torch reads these when it is imported.
+    # Idle OpenMP threads that spin take whole cores from those that work, a factor of ten where cores are shared; torch
+    # reads this when it is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("KMP_BLOCKTIME", "0")
     from topicdock.training import train as run
 
     sys.exit(run(os.environ))

@@ -5,9 +5,9 @@ For a document with counts x of sum n, and logits l = theta W + b,
     recon = -sum_v x_v log softmax(l)_v = n log sum_v exp(l_v) - sum_v x_v l_v
     d recon / d l = n softmax(l) - x
 
-so that loss and gradient together need one block of exponentials, which is never larger than a cache: documents are
-taken a few at a time, and their block is reused. Autograd through ``log_softmax`` would hold three blocks of shape
-(B, V) and make x dense.
+so that loss and gradient together need one block of exponentials, of bounded size: where the vocabulary is large,
+documents are taken some at a time, and their block is reused. Autograd through ``log_softmax`` would hold three blocks
+of shape (B, V) and make x dense.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from torch import Tensor
 
 from topicdock.algorithms.batches import Batch
 
-_BLOCK_NUMBERS = 1 << 20
-"""Numbers in the block of exponentials, 4 MB: the size of a cache."""
+_BLOCK_NUMBERS = 1 << 23
+"""Numbers in the block of exponentials, 32 MB. Each block adds to the whole gradient of W, so that small ones cost
+more: at V = 26,255 and K = 100 a step took 108 ms with blocks of 4 MB, 82 ms with these, 76 ms with twice as much."""
 _LEAST_ROWS = 16
 """Documents taken at a time at least, however large the vocabulary, or the matrix products become slow."""
 _TINY = 1e-30

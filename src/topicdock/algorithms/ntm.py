@@ -47,6 +47,8 @@ from topicdock.spec.ntm import NTMHyperparameters, Plan
 
 _SCORING_BATCH = 1024
 _WARM_UP = 0.1
+_LAZY_SHARE = 0.5
+"""Of the vocabulary: where a batch holds more of it, updating all rows costs less than gathering those."""
 _LEAST_FACTOR = 1e-3
 
 
@@ -172,7 +174,8 @@ class _Trainer:
         self.network = Network(network_settings, bias, self._generator)
         self._prior = Prior.laplace(h.prior_alpha, h.num_topics) if h.prior == "dirichlet" else Prior(1.0)
         self._optimizer = Optimizer(self._parameters(), OptimizerSettings(
-            h.optimizer, h.learning_rate, h.weight_decay, h.rescale_gradient, h.clip_gradient, h.lazy_updates,
+            h.optimizer, h.learning_rate, h.weight_decay, h.rescale_gradient, h.clip_gradient,
+            h.lazy_updates and expected_share(counts, plan.mini_batch_size) < _LAZY_SHARE,
         ))  # fmt: skip
         self._batching = BatchSettings(
             plan.mini_batch_size, h.sub_sample, h.seed, h.encoder_input == "log1p", h.predict_unseen,
@@ -231,8 +234,7 @@ class _Trainer:
             gradient.add_(weight, alpha=precision / documents)
         if exclusivity:
             positive = torch.relu(weight)
-            others = positive.sum(0) - positive
-            gradient.add_(others.mul_(weight > 0), alpha=exclusivity / documents)
+            gradient.add_(torch.where(positive > 0, positive.sum(0) - positive, 0.0), alpha=exclusivity / documents)
 
     @torch.no_grad()
     def score(self, counts: csr_matrix) -> Losses:
@@ -274,6 +276,12 @@ def one_cycle_factor(done: float) -> float:
     if done < _WARM_UP:
         return max(done / _WARM_UP, _LEAST_FACTOR)
     return max(0.5 * (1 + math.cos(math.pi * (done - _WARM_UP) / (1 - _WARM_UP))), _LEAST_FACTOR)
+
+
+def expected_share(counts: csr_matrix, batch: int) -> float:
+    """Return the share of the vocabulary that `batch` documents drawn from `counts` can be expected to hold."""
+    held_by = np.bincount(counts.indices, minlength=counts.shape[1]) / counts.shape[0]
+    return float(np.mean(-np.expm1(batch * np.log1p(-np.minimum(held_by, 1 - 1e-9)))))
 
 
 def background(counts: csr_matrix) -> np.ndarray[tuple[int], np.dtype[np.float32]]:

@@ -165,7 +165,9 @@ class NTMHyperparameters(Hyperparameters):
         description="The encoder sees a random part of a document, another each epoch; the decoder predicts the rest.",
     )
     lazy_updates: Boolean = Field(
-        True, description="Adam updates the encoder's first layer for the words of the batch only."
+        True,
+        description="Adam updates the encoder's first layer for the words of the batch only, "
+        "if these are less than half of the vocabulary.",
     )
 
     def layer_sizes(self) -> tuple[int, ...]:
