@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 
 import click
 
 from topicdock import __version__
+from topicdock.contract.failure import STOPPED
 from topicdock.contract.logs import metric_definitions
 from topicdock.spec.description import to_api_hyperparameters, to_markdown, to_tuner_ranges
 from topicdock.spec.registry import ALGORITHMS, DEFAULT_ALGORITHM
@@ -24,6 +26,8 @@ def main() -> None:
 @click.argument("ignored", nargs=-1)
 def train(ignored: tuple[str, ...]) -> None:
     """Run the training job that /opt/ml describes (SAGEMAKER_BASE_DIR moves it)."""
+    # The first process of a container ignores SIGTERM unless it says otherwise; the job takes over once it runs.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
     print("Docker entrypoint called with argument(s):", " ".join(("train", *ignored)), flush=True)
     # Idle OpenMP threads that spin take whole cores from those that work, a factor of ten where cores are shared; torch
     # reads this when it is imported.

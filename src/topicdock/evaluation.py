@@ -54,13 +54,14 @@ def npmi(counts: csr_matrix, top_words: WordIds) -> Doubles:
     documents = counts.shape[0]
     words, places = np.unique(top_words, return_inverse=True)
     present = counts[:, words].astype(bool).astype(np.float64)
-    together = np.asarray((present.T @ present).todense()) / documents
+    together = (present.T @ present).tocsr() / documents
     places = places.reshape(top_words.shape)
     first, second = np.triu_indices(top_words.shape[1], k=1)
     if not len(first):
         return np.zeros(len(top_words))
     left, right = places[:, first], places[:, second]
-    joint, alone = together[left, right], together.diagonal()
+    joint = np.asarray(together[left.ravel(), right.ravel()]).reshape(left.shape)
+    alone = together.diagonal()
     with np.errstate(divide="ignore", invalid="ignore"):
         pairs = np.log(joint / (alone[left] * alone[right])) / -np.log(joint)
     pairs = np.where(joint <= 0, -1.0, np.where(joint >= 1, 1.0, pairs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -131,7 +132,6 @@ def test_early_stopping_ends_training_when_nothing_improves() -> None:
     reports = Reports()
     fit(COUNTS, settings(recipe="sagemaker", epochs=50, num_patience_epochs=2, tolerance=0.1), reporter=reports)
     assert len(reports.epochs) < 50
-    assert reports.epochs[-1].last
     assert reports.epochs[-1].patience is not None
     assert reports.epochs[-1].patience.exceeded
 
@@ -157,6 +157,27 @@ def test_a_handful_of_documents_gives_a_model_and_no_nan(documents: int, recipe:
 def test_empty_documents_among_the_others_do_no_harm() -> None:
     counts = vstack([COUNTS[:50], csr_matrix((10, 40), dtype=np.float32)]).tocsr()
     assert np.isfinite(fit(counts, settings(epochs=2)).best_loss)
+
+
+def test_weight_decay_leaves_the_background_alone() -> None:
+    decayed, free = (
+        fit(COUNTS, settings(recipe="sagemaker", decoder_bias="background", weight_decay=decay, epochs=5)).model.arrays
+        for decay in (0.1, 0.0)
+    )
+    assert np.abs(decayed["projection_weight"]).max() < np.abs(free["projection_weight"]).max()
+    np.testing.assert_allclose(decayed["projection_bias"], free["projection_bias"], atol=0.2)
+
+
+def test_weights_that_are_no_numbers_are_never_returned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("topicdock.algorithms.network.Network.export", lambda _: {"mean_bias": np.array([np.nan])})
+    with pytest.raises(AlgorithmError, match="weights are no longer finite"):
+        fit(COUNTS, settings(epochs=1))
+
+
+def test_automatic_epochs_make_as_many_batches_of_a_share_of_the_documents() -> None:
+    whole, share = settings().plan(10_000), settings(sub_sample=0.1).plan(10_000)
+    assert (whole.epochs * math.ceil(10_000 / whole.mini_batch_size)) == pytest.approx(1400, rel=0.05)
+    assert (share.epochs * math.ceil(1_000 / share.mini_batch_size)) == pytest.approx(1400, rel=0.05)
 
 
 def test_a_loss_that_explodes_is_reported_with_a_remedy() -> None:

@@ -82,3 +82,13 @@ def test_lazy_adam_moves_the_rows_that_have_a_gradient_and_no_others() -> None:
     torch.testing.assert_close(moved[0], moved[1])
     torch.testing.assert_close(moved[0][[0, 2]], start[[0, 2]])
     assert not torch.equal(moved[0][[1, 3]], start[[1, 3]])
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adagrad", "adadelta", "rmsprop"])
+def test_a_bias_in_the_last_row_does_not_decay(name: str) -> None:
+    tensor = torch.ones(3, 2, requires_grad=True)
+    optimizer = Optimizer([Parameter(tensor, decays=True, holds_bias=True)], OptimizerSettings(name, RATE, 0.1))
+    tensor.grad = torch.zeros(3, 2)
+    optimizer.step()
+    assert (tensor[:-1] < 1).all()
+    assert (tensor[-1] == 1).all()

@@ -50,7 +50,15 @@ def test_without_inputdataconfig_declared_channels_with_a_folder_are_taken(layou
 def test_a_channel_may_declare_nothing(layout: Layout) -> None:
     write(layout, "inputdataconfig.json", {"train": {}})
     channel = read_channels(layout, ["train"])["train"]
-    assert (channel.content_type, channel.input_mode, channel.distribution) == ("", "File", "FullyReplicated")
+    assert (channel.content_type, channel.input_mode) == ("", "File")
+
+
+def test_a_channel_that_is_null_or_a_file_without_content_is_as_if_left_out(layout: Layout) -> None:
+    write(layout, "inputdataconfig.json", {"train": None})
+    assert read_channels(layout, ["train"])["train"].input_mode == "File"
+    write(layout, "inputdataconfig.json", " \n")
+    layout.channel("train").mkdir(parents=True)
+    assert list(read_channels(layout, ["train"])) == ["train"]
 
 
 def test_unknown_channel_fields_are_ignored(layout: Layout) -> None:
@@ -77,7 +85,7 @@ def test_hosts_with_suffixes_and_unknown_interfaces_are_understood(layout: Layou
         {"current_host": "algo-2-vumy5", "hosts": hosts, "network_interface_name": "ethwe", "topology": None},
     )
     cluster = read_cluster(layout)
-    assert (cluster.rank, cluster.hosts) == (1, ("algo-1-vumy5", "algo-2-vumy5"))
+    assert (cluster.current_host, cluster.hosts) == ("algo-2-vumy5", ("algo-1-vumy5", "algo-2-vumy5"))
 
 
 @pytest.mark.parametrize("name", ["hyperparameters.json", "inputdataconfig.json", "resourceconfig.json"])
@@ -106,11 +114,11 @@ def test_a_byte_order_mark_and_an_empty_file_do_no_harm(layout: Layout) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("hyperparameters.json", {"epochs": None}, "epochs: a hyperparameter must be a string"),
         ("hyperparameters.json", {"epochs": {"a": 1}}, "a hyperparameter must be a string"),
         ("inputdataconfig.json", {"train": "text/csv"}, "train: a channel's settings must be a JSON object"),
         ("resourceconfig.json", {"current_host": "algo-3", "hosts": ["algo-1"]}, "current_host must be one of hosts"),
         ("resourceconfig.json", {"hosts": "algo-1"}, "hosts must be a list of names"),
+        ("resourceconfig.json", {"hosts": ["algo 1"]}, 'without blanks; got: ["algo 1"]'),
     ],
 )
 def test_a_file_that_contradicts_the_contract_is_explained(layout: Layout, name: str, content: Any, said: str) -> None:

@@ -6,10 +6,12 @@ import io
 import json
 import logging
 import re
+from pathlib import Path
 
 import pytest
 
-from topicdock.contract.failure import MAX_LENGTH, failure_text
+from topicdock.contract.failure import MAX_LENGTH, failure_text, report_failure
+from topicdock.contract.layout import Layout
 from topicdock.contract.logs import (
     Measurement,
     configure_logging,
@@ -18,6 +20,7 @@ from topicdock.contract.logs import (
     format_quality,
     format_throughput,
     metric_definitions,
+    parse_level,
 )
 from topicdock.errors import CustomerError, PlatformError
 
@@ -72,3 +75,24 @@ def test_an_error_tells_what_where_got_allowed_and_what_to_do() -> None:
     assert str(error.inside("file a.pbr").inside("channel train")) == (
         "channel train, file a.pbr, record 3: a count must be 0 or more; got: -1; allowed: 0 or more; to do: mend it."
     )
+
+
+def test_a_failure_for_want_of_memory_is_the_machines() -> None:
+    error = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 120000000000 bytes.")
+    assert failure_text(error).startswith("PlatformError: there is not enough memory")
+
+
+def test_a_failure_text_may_hold_what_is_no_character(tmp_path: Path) -> None:
+    assert report_failure(CustomerError("bad name \udcff.pbr"), Layout(tmp_path)) == 1
+    assert (tmp_path / "output" / "failure").read_text() == "ClientError: bad name \\udcff.pbr."
+
+
+@pytest.mark.parametrize(("text", "level"), [("", 20), ("10", 10), ("30", 30), ("debug", 10), (" Warning ", 30)])
+def test_a_log_level_is_a_number_or_a_name(text: str, level: int) -> None:
+    assert parse_level(text) == level
+
+
+@pytest.mark.parametrize("text", ["loud", "-5", "²", "1e1"])
+def test_another_log_level_is_refused_with_those_there_are(text: str) -> None:
+    with pytest.raises(CustomerError, match=r"SAGEMAKER_CONTAINER_LOG_LEVEL: there is no such log level.*WARNING"):
+        parse_level(text)

@@ -39,6 +39,18 @@ def test_the_platforms_own_keys_are_passed_over() -> None:
     assert NTMHyperparameters.parse({**REQUIRED, **extra}) == NTMHyperparameters.parse(REQUIRED)
 
 
+def test_what_is_null_or_none_was_not_set() -> None:
+    assert NTMHyperparameters.parse({**REQUIRED, "epochs": None, "optimizer": "None"}) == NTMHyperparameters.parse(
+        REQUIRED
+    )
+
+
+@pytest.mark.parametrize("sizes", ["[" * 2000, "1000000000", "9" * 30, "60,,40"])
+def test_layers_beyond_reason_are_refused(sizes: str) -> None:
+    with pytest.raises(CustomerError, match="encoder_layers must be auto, wide, or integers from 1 to 100000"):
+        NTMHyperparameters.parse({**REQUIRED, "encoder_layers": sizes})
+
+
 def test_every_mistake_is_listed_at_once() -> None:
     wrong = {"num_topics": "1", "mini_batch_siz": "8", "epochs": "abc", "optimizer": "adamw", "sub_sample": "0"}
     with pytest.raises(CustomerError) as caught:
@@ -47,7 +59,7 @@ def test_every_mistake_is_listed_at_once() -> None:
     assert "mini_batch_siz is not a hyperparameter (did you mean mini_batch_size?)" in text
     assert "num_topics must be an integer from 2 to 1000, got '1'" in text
     assert "feature_dim is missing" in text
-    assert "epochs must be an integer of at least 1, or auto, got 'abc'" in text
+    assert "epochs must be an integer from 1 to 1000000, or auto, got 'abc'" in text
     assert "optimizer must be one of sgd, adam, adagrad, adadelta, rmsprop, got 'adamw'" in text
 
 

@@ -26,7 +26,7 @@ WORDS = [f"word{i}" for i in range(40)]
 @pytest.fixture(scope="module")
 def full_job(tmp_path_factory: pytest.TempPathFactory) -> tuple[Job, str]:
     """Return a job with every channel, and the log of its run."""
-    job = small_job(tmp_path_factory.mktemp("ml"), epochs="4", num_patience_epochs="2")
+    job = small_job(tmp_path_factory.mktemp("ml"), epochs="4", num_patience_epochs="2", mini_batch_size="256")
     job.documents("validation", planted_corpus(100, seed=1))
     job.documents("test", planted_corpus(50, seed=2), "text/csv;label_size=0")
     job.text("auxiliary", "vocab.txt", "\n".join(WORDS) + "\n")
@@ -187,6 +187,18 @@ def test_a_new_run_forgets_the_failure_of_an_old_one(tmp_path: Path) -> None:
     assert job.failure == ""
 
 
+def test_empty_held_out_channels_are_as_if_they_were_not_there(tmp_path: Path) -> None:
+    job = small_job(tmp_path, epochs="1")
+    job.documents("validation", csr_matrix((3, 40), dtype=np.float32))
+    job.channel("test")
+    result = job.train(SAGEMAKER_CONTAINER_LOG_LEVEL="40")  # metric lines are printed at any level
+    assert result.returncode == 0, result.stdout
+    assert "The channel validation holds no words" in result.stdout
+    assert "The channel test holds no words" in result.stdout
+    assert "train total_loss <loss>=" in result.stdout
+    assert "validation total_loss" not in result.stdout
+
+
 def _start(job: Job) -> subprocess.Popen[str]:
     return subprocess.Popen(
         job.command(), env=environment(job.base), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -270,6 +282,12 @@ def _negative_count(job: Job) -> None:
     job.text("train", "rows.csv", "-1" + ",0" * 39 + "\n")
 
 
+def _enormous_count(job: Job) -> None:
+    _empty_channel(job)
+    job.channel("train", {"ContentType": "text/csv"})
+    job.text("train", "rows.csv", "1" + ",0" * 39 + "\n" + "1e19" + ",0" * 39 + "\n")
+
+
 def _torn_record(job: Job) -> None:
     path = job.base / "input" / "data" / "train" / "part-1"
     path.write_bytes(path.read_bytes()[:-30])
@@ -308,6 +326,7 @@ def _model_folder_is_a_file(job: Job) -> None:
         (_csv_with_words, ["channel train", "sub.csv", "row 2", "'x'"]),
         (_wrong_dimension, ["channel train", "part-0", "record", "39"]),
         (_negative_count, ["channel train", "rows.csv", "row 1", "-1"]),
+        (_enormous_count, ["channel train", "document 2", "1e+19", "16777216"]),
         (_torn_record, ["channel train", "part-1", "record 200"]),
         (_torn_gzip, ["channel train", "part-2.gz"]),
         (_vocabulary_missing, ["channel auxiliary", "vocab.txt is missing", "words.txt"]),

@@ -29,7 +29,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -148,15 +148,16 @@ def fit(
         if loss < best_loss:
             best_epoch, best_loss, best_state = epoch, loss, trainer.network.snapshot()
         patience = stopping.observe(loss)
-        last = epoch == plan.epochs or (patience is not None and patience.exceeded)
-        report = EpochReport(epoch, losses, scored, patience, trained - started, ended - trained, last)
-        reporter.epoch_finished(report)
-        if last or should_stop():
+        reporter.epoch_finished(EpochReport(epoch, losses, scored, patience, trained - started, ended - trained))
+        if (patience is not None and patience.exceeded) or should_stop():
             break
     if best_state is not None:
         trainer.network.restore(best_state)
+    arrays = trainer.network.export()
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise AlgorithmError("the weights are no longer finite numbers; lower learning_rate or set clip_gradient")
     metadata = Metadata(hyperparameters.model_dump(mode="json"), vocabulary)
-    return Fit(NeuralTopicModel(trainer.network.export(), metadata), best_epoch, best_loss, completed, trainer.score)
+    return Fit(NeuralTopicModel(arrays, metadata), best_epoch, best_loss, completed, trainer.score)
 
 
 class _Trainer:
@@ -184,19 +185,20 @@ class _Trainer:
         self._epoch, self._epochs = 0, plan.epochs
 
     def _parameters(self) -> list[Parameter]:
-        factor = self._hyperparameters.projection_rate_factor
         parameters = []
         for name, tensor in self.network.weights.items():
-            decays, first = not name.endswith("_bias"), name == "encoder_0_weight"
-            rate = factor if name == "decoder" else 1.0
-            parameters.append(Parameter(tensor, decays, rate, self.network.first if first else None))
+            decoder, first = name == "decoder", name == "encoder_0_weight"
+            rate = float(self._hyperparameters.projection_rate_factor or 1.0) if decoder else 1.0
+            layer = self.network.first if first else None
+            parameters.append(Parameter(tensor, not name.endswith("_bias"), decoder, rate, layer))
         return parameters
 
     def train_epoch(self, should_stop: Callable[[], bool]) -> Losses | None:
         """Take one pass over the documents (or over the share to be sampled); None if stopped before its end."""
         self._epoch += 1
         total = _Sums()
-        batches = math.ceil(self._counts.shape[0] / self._batching.mini_batch_size)
+        drawn = math.ceil(self._batching.sub_sample * self._counts.shape[0])
+        batches = math.ceil(drawn / self._batching.mini_batch_size)
         for number, batch in enumerate(iterate(self._counts, self._batching, self._epoch)):
             if should_stop():
                 return None
@@ -246,7 +248,8 @@ class _Trainer:
             mu, logvar = self.network.posterior(batch, training=False)
             recon = self.network.decoder(torch.softmax(mu, 1), batch)
             total.add(batch, float(recon), float(self._prior.divergence(mu, logvar).sum()))
-        return total.losses()
+        # Counted in the job's batches, whatever is convenient here.
+        return replace(total.losses(), batches=math.ceil(counts.shape[0] / self._batching.mini_batch_size))
 
 
 class _Sums:

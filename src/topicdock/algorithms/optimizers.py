@@ -43,6 +43,8 @@ class Parameter:
     ----------
     decays : bool
         Whether weight decay acts on it.
+    holds_bias : bool
+        Whether its last row is a bias, which does not decay.
     rate : float
         Multiplies the learning rate.
     layer : SparseLayer, optional
@@ -51,6 +53,7 @@ class Parameter:
 
     tensor: Tensor
     decays: bool = False
+    holds_bias: bool = False
     rate: float = 1.0
     layer: SparseLayer | None = None
     state: dict[str, Any] = field(default_factory=dict)
@@ -81,23 +84,32 @@ class Optimizer:
             if parameter.layer is not None and parameter.layer.gradient is not None:
                 rows, parameter.layer.gradient = parameter.layer.gradient, None
                 if self._lazy:
-                    values = self._prepare(rows.values, parameter.tensor, 0.0)
+                    values = self._prepare(rows.values, parameter.tensor, None)
                     _adam_rows(parameter, RowGradient(rows.rows, values), rate, self._steps)
                     continue
                 gradient = rows.densify(parameter.tensor)
             if gradient is None:
                 continue
-            decay = settings.weight_decay if parameter.decays else 0.0
+            decay = self._decay(parameter)
             gradient = self._prepare(gradient, parameter.tensor, decay)
             RULES[settings.name](parameter, gradient, rate, decay, self._steps)
             parameter.tensor.grad = None
 
-    def _prepare(self, gradient: Tensor, weight: Tensor, decay: float) -> Tensor:
+    def _decay(self, parameter: Parameter) -> Tensor | None:
+        """Return the weight decay of a parameter's rows, shape (rows, 1) or (1,); None where there is none."""
+        if not (self._settings.weight_decay and parameter.decays):
+            return None
+        decay = torch.full((len(parameter.tensor), 1) if parameter.holds_bias else (1,), self._settings.weight_decay)
+        if parameter.holds_bias:
+            decay[-1] = 0.0
+        return decay
+
+    def _prepare(self, gradient: Tensor, weight: Tensor, decay: Tensor | None) -> Tensor:
         settings = self._settings
         if settings.rescale_gradient != 1.0:
             gradient = gradient.mul_(settings.rescale_gradient)
-        if decay and settings.name in _DECAY_IN_GRADIENT:
-            gradient = gradient.add_(weight, alpha=decay)
+        if decay is not None and settings.name in _DECAY_IN_GRADIENT:
+            gradient = gradient.addcmul_(weight, decay)
         if settings.clip_gradient != float("inf"):
             gradient = gradient.clamp_(-settings.clip_gradient, settings.clip_gradient)
         return gradient
@@ -110,12 +122,17 @@ def _zeros(parameter: Parameter, *names: str) -> list[Tensor]:
     return [parameter.state[name] for name in names]
 
 
-def _sgd(parameter: Parameter, gradient: Tensor, rate: float, decay: float, _step: int) -> None:
+def _shrink(parameter: Parameter, decay: Tensor | None, rate: float) -> Tensor:
+    """Multiply a parameter by 1 - rate * decay, and return it."""
+    return parameter.tensor if decay is None else parameter.tensor.mul_(1 - rate * decay)
+
+
+def _sgd(parameter: Parameter, gradient: Tensor, rate: float, decay: Tensor | None, _step: int) -> None:
     """w = (1 - lr wd) w - lr g, without momentum."""
-    parameter.tensor.mul_(1 - rate * decay).sub_(gradient, alpha=rate)
+    _shrink(parameter, decay, rate).sub_(gradient, alpha=rate)
 
 
-def _adam(parameter: Parameter, gradient: Tensor, rate: float, _decay: float, step: int) -> None:
+def _adam(parameter: Parameter, gradient: Tensor, rate: float, _decay: Tensor | None, step: int) -> None:
     """Adam with beta = (0.9, 0.999), epsilon = 1e-8, by torch's fused kernel, which touches each number once.
 
     The kernel is called by itself: ``torch.optim.Adam`` would import torch's compiler, 800 modules, to do no more.
@@ -138,21 +155,21 @@ def _adam_rows(parameter: Parameter, gradient: RowGradient, rate: float, step: i
     parameter.tensor.index_add_(0, rows, new_mean.div_(scale), alpha=-rate / (1 - 0.9**step))
 
 
-def _adagrad(parameter: Parameter, gradient: Tensor, rate: float, decay: float, _step: int) -> None:
+def _adagrad(parameter: Parameter, gradient: Tensor, rate: float, decay: Tensor | None, _step: int) -> None:
     """h += g^2; w -= lr (g / sqrt(h + 1e-7) + wd w)."""
     (history,) = _zeros(parameter, "history")
     history.addcmul_(gradient, gradient)
-    parameter.tensor.mul_(1 - rate * decay).addcdiv_(gradient, (history + 1e-7).sqrt_(), value=-rate)
+    _shrink(parameter, decay, rate).addcdiv_(gradient, (history + 1e-7).sqrt_(), value=-rate)
 
 
-def _rmsprop(parameter: Parameter, gradient: Tensor, rate: float, _decay: float, _step: int) -> None:
+def _rmsprop(parameter: Parameter, gradient: Tensor, rate: float, _decay: Tensor | None, _step: int) -> None:
     """n = 0.9 n + 0.1 g^2; w -= lr g / sqrt(n + 1e-8), not centred."""
     (square,) = _zeros(parameter, "square")
     square.mul_(0.9).addcmul_(gradient, gradient, value=0.1)
     parameter.tensor.addcdiv_(gradient, (square + 1e-8).sqrt_(), value=-rate)
 
 
-def _adadelta(parameter: Parameter, gradient: Tensor, _rate: float, decay: float, _step: int) -> None:
+def _adadelta(parameter: Parameter, gradient: Tensor, _rate: float, decay: Tensor | None, _step: int) -> None:
     """MXNet's rule (rho 0.9, epsilon 1e-5), in which the learning rate has no place.
 
     a = rho a + (1 - rho) g^2;  d = sqrt(b + eps) / sqrt(a + eps) g;  b = rho b + (1 - rho) d^2;  w -= d + wd w
@@ -161,13 +178,13 @@ def _adadelta(parameter: Parameter, gradient: Tensor, _rate: float, decay: float
     squares.mul_(0.9).addcmul_(gradient, gradient, value=0.1)
     change = (steps + 1e-5).sqrt_().div_((squares + 1e-5).sqrt_()).mul_(gradient)
     steps.mul_(0.9).addcmul_(change, change, value=0.1)
-    parameter.tensor.mul_(1 - decay).sub_(change)
+    _shrink(parameter, decay, 1.0).sub_(change)
 
 
 _DECAY_IN_GRADIENT = frozenset({"adam", "rmsprop"})
 """Where MXNet adds weight decay to the gradient, before clipping."""
 
-RULES: Mapping[str, Callable[[Parameter, Tensor, float, float, int], None]] = {
+RULES: Mapping[str, Callable[[Parameter, Tensor, float, Tensor | None, int], None]] = {
     "sgd": _sgd,
     "adam": _adam,
     "adagrad": _adagrad,

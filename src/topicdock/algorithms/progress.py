@@ -59,7 +59,6 @@ class EpochReport:
     patience: Patience | None
     train_seconds: float
     validation_seconds: float
-    last: bool
 
 
 class Reporter(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,15 +23,12 @@ class ChannelConfig:
         As given, parameters included.
     input_mode : str
         ``File``, ``FastFile`` or ``Pipe``.
-    distribution : str
-        ``FullyReplicated`` or ``ShardedByS3Key``.
     """
 
     name: str
     folder: Path
     content_type: str = ""
     input_mode: str = "File"
-    distribution: str = "FullyReplicated"
 
 
 @dataclass(frozen=True)
@@ -40,11 +38,6 @@ class Cluster:
     current_host: str = "algo-1"
     hosts: tuple[str, ...] = ("algo-1",)
 
-    @property
-    def rank(self) -> int:
-        """The position of this host among all, which is the same on every host; 0 leads."""
-        return self.hosts.index(self.current_host)
-
 
 def read_hyperparameters(layout: Layout) -> dict[str, Any]:
     """Return hyperparameters.json as it stands; a missing file is an empty one.
@@ -52,11 +45,11 @@ def read_hyperparameters(layout: Layout) -> dict[str, Any]:
     Raises
     ------
     CustomerError
-        The file is no JSON object, or a value is neither string, number, truth value nor list.
+        The file is no JSON object, or a value is an object.
     """
     content = _read_object(layout.hyperparameters) or {}
     for name, value in content.items():
-        if isinstance(value, dict) or value is None:
+        if isinstance(value, dict):
             raise CustomerError(
                 "a hyperparameter must be a string",
                 where=f"{layout.hyperparameters}, {name}",
@@ -84,7 +77,8 @@ def read_channels(layout: Layout, declared: Iterable[str]) -> dict[str, ChannelC
     if content is None:
         content = {name: {} for name in declared if layout.channel(name).is_dir()}
     channels = {}
-    for name, settings in content.items():
+    for name, given in content.items():
+        settings = {} if given is None else given
         if not isinstance(settings, dict):
             raise CustomerError(
                 "a channel's settings must be a JSON object",
@@ -97,7 +91,6 @@ def read_channels(layout: Layout, declared: Iterable[str]) -> dict[str, ChannelC
             layout.channel(name),
             content_type=str(settings.get("ContentType") or ""),
             input_mode=str(settings.get("TrainingInputMode") or "File"),
-            distribution=str(settings.get("S3DistributionType") or "FullyReplicated"),
         )
     return channels
 
@@ -112,9 +105,11 @@ def read_cluster(layout: Layout) -> Cluster:
     """
     content = _read_object(layout.resource_config) or {}
     hosts = content.get("hosts") or [content.get("current_host") or "algo-1"]
-    if not isinstance(hosts, list) or not all(isinstance(host, str) for host in hosts):
+    if not isinstance(hosts, list) or not all(isinstance(host, str) and re.fullmatch(r"\S+", host) for host in hosts):
         raise CustomerError(
-            "hosts must be a list of names", where=str(layout.resource_config), got=json.dumps(hosts)[:60]
+            "hosts must be a list of names without blanks",
+            where=str(layout.resource_config),
+            got=json.dumps(hosts)[:60],
         )
     current = content.get("current_host") or hosts[0]
     if current not in hosts:
@@ -128,7 +123,7 @@ def read_cluster(layout: Layout) -> Cluster:
 
 
 def _read_object(path: Path) -> dict[str, Any] | None:
-    """Return a file's JSON object, or None where there is no such file."""
+    """Return a file's JSON object, or None where there is no such file or nothing in it."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -138,7 +133,7 @@ def _read_object(path: Path) -> dict[str, Any] | None:
     except OSError as error:
         raise PlatformError(f"{path} could not be read: {error.strerror or error}.") from error
     if not text.strip():
-        return {}
+        return None
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:

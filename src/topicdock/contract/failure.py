@@ -15,6 +15,9 @@ MAX_LENGTH = 1024
 """Characters of the failure file that SageMaker keeps."""
 
 _BUG = "AlgorithmError: topicdock failed in a way it should not have: {}. The training log has the details."
+_OUT_OF_MEMORY = "can't allocate memory"
+"""What a numerical library says in a RuntimeError."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -22,7 +25,7 @@ def failure_text(error: BaseException) -> str:
     """Return the one text that a customer reads about `error`, of at most 1024 characters."""
     if isinstance(error, TopicdockError):
         text = f"{error.prefix}: {error}"
-    elif isinstance(error, MemoryError):
+    elif isinstance(error, MemoryError) or _OUT_OF_MEMORY in str(error):
         text = "PlatformError: there is not enough memory; use an instance with more, or a smaller mini_batch_size."
     elif isinstance(error, OSError):
         text = f"PlatformError: {error.strerror or error}" + (f" ({error.filename})." if error.filename else ".")
@@ -43,7 +46,8 @@ def report_failure(error: BaseException, layout: Layout) -> int:
     _logger.error(text)
     try:
         layout.failure.parent.mkdir(parents=True, exist_ok=True)
-        layout.failure.write_text(text, encoding="utf-8")
+        # Names of files and hyperparameters may hold what is no character.
+        layout.failure.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as problem:
         _logger.error("The failure file %s could not be written: %s.", layout.failure, problem.strerror or problem)
     return FAILURE

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TextIO
+
+from topicdock.errors import CustomerError
 
 LINE_FORMAT = "[%(asctime)s %(levelname)s %(thread)d] %(message)s"
 TIME_FORMAT = "%m/%d/%Y %H:%M:%S"
@@ -16,7 +19,10 @@ METRICS = "#metrics"
 
 def configure_logging(level: int = logging.INFO, stream: TextIO | None = None) -> None:
     """Send every log line of this process to `stream` (standard output), in the format of SageMaker's images."""
-    handler = logging.StreamHandler(stream or sys.stdout)
+    stream = stream or sys.stdout
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")  # names of files may hold what is no character
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(_Formatter(LINE_FORMAT, TIME_FORMAT))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(True)
@@ -27,6 +33,28 @@ class _Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return record.getMessage() if str(record.msg).startswith(METRICS) else super().format(record)
+
+
+def parse_level(text: str) -> int:
+    """Return the level that ``SAGEMAKER_CONTAINER_LOG_LEVEL`` asks for: a number, a name, or nothing, which is INFO.
+
+    Raises
+    ------
+    CustomerError
+        It is none of them.
+    """
+    levels = logging.getLevelNamesMapping()
+    name = text.strip().upper() or "INFO"
+    if name.isascii() and name.isdigit():
+        return int(name[:3])
+    if name not in levels:
+        raise CustomerError(
+            "there is no such log level",
+            where="environment variable SAGEMAKER_CONTAINER_LOG_LEVEL",
+            got=repr(text[:60]),
+            allowed=f"a number, or {', '.join(levels)}",
+        )
+    return levels[name]
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def _to_api(description: Description) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "Name": description.name,
         "Description": description.sentence,
-        "Type": _API_TYPES.get(description.kind, "FreeText"),
+        "Type": "FreeText" if description.automatic else _API_TYPES.get(description.kind, "FreeText"),
         "IsTunable": description.tunable is not None,
         "IsRequired": description.required,
     }
@@ -78,7 +78,7 @@ def _to_api(description: Description) -> dict[str, Any]:
         entry["Range"] = {
             "CategoricalParameterRangeSpecification": {"Values": list(description.choices or ("true", "false"))}
         }
-    elif (bounds := description.bounds)[0] is not None and bounds[1] is not None:
+    elif not description.automatic and (bounds := description.bounds)[0] is not None and bounds[1] is not None:
         kind = "Integer" if description.kind == "integer" else "Continuous"
         limits = {"MinValue": spell(bounds[0]), "MaxValue": spell(bounds[1])}
         entry["Range"] = {f"{kind}ParameterRangeSpecification": limits}

@@ -28,8 +28,10 @@ AutoInteger = Annotated[int | None, BeforeValidator(values.parse_auto)]
 AutoNumber = Annotated[float | None, BeforeValidator(values.parse_auto_float)]
 """A number, or None for ``auto``."""
 
+LARGEST_LAYER = 100_000
 LayerSizes = Annotated[
-    tuple[Annotated[int, annotated_types.Ge(1)], ...] | Literal["auto", "wide"], BeforeValidator(values.parse_sizes)
+    tuple[Annotated[int, annotated_types.Interval(ge=1, le=LARGEST_LAYER)], ...] | Literal["auto", "wide"],
+    BeforeValidator(values.parse_sizes),
 ]
 
 _IGNORED_PREFIXES = ("_", "sagemaker_")
@@ -57,7 +59,8 @@ class Hyperparameters(BaseModel):
     def parse(cls, given: Mapping[str, Any]) -> Self:
         """Return the hyperparameters of a job.
 
-        Names that begin with ``_`` or ``sagemaker_`` are the platform's and are passed over.
+        Names that begin with ``_`` or ``sagemaker_`` are the platform's and are passed over. A value of null or "None"
+        is none: what some clients send for what was not set.
 
         Parameters
         ----------
@@ -69,7 +72,11 @@ class Hyperparameters(BaseModel):
         CustomerError
             One or more are unknown, missing or out of range. The text lists them all.
         """
-        own = {name: value for name, value in given.items() if not name.startswith(_IGNORED_PREFIXES)}
+        own = {
+            name: value
+            for name, value in given.items()
+            if not name.startswith(_IGNORED_PREFIXES) and values.unwrap(value) not in (None, "None")
+        }
         mistakes = [_unknown(name, cls) for name in own if name not in cls.model_fields]
         known = {name: value for name, value in own.items() if name in cls.model_fields}
         recipe = str(values.unwrap(known.get("recipe", ""))).lower()
@@ -169,7 +176,7 @@ class Description:
         if self.kind == "boolean":
             return "true or false"
         if self.kind == "sizes":
-            return "auto, wide, or positive integers separated by commas"
+            return f"auto, wide, or integers from 1 to {LARGEST_LAYER} separated by commas"
         noun = "an integer" if self.kind == "integer" else "a number"
         other = (
             ", or auto" if self.automatic else ", or Inf" if self.kind == "number" and self.bounds[1] is None else ""

@@ -85,7 +85,10 @@ class NTMHyperparameters(Hyperparameters):
         Literal["sigmoid", "tanh", "relu"], _Word, Tunable(choices=("sigmoid", "tanh", "relu"))
     ] = Field("relu", description="The encoder's activation function.")
     epochs: AutoInteger = Field(
-        None, ge=1, description="Passes over the training data at most; auto is as many as make about 1,400 batches."
+        None,
+        ge=1,
+        le=1_000_000,
+        description="Passes over the training data at most; auto is as many as make about 1,400 batches, at least 3.",
     )
     learning_rate: Annotated[Number, Tunable(1e-4, 0.1, "Logarithmic")] = Field(
         0.01, ge=1e-6, le=1.0, description="The optimiser's step size; adadelta has none and ignores it."
@@ -144,11 +147,12 @@ class NTMHyperparameters(Hyperparameters):
         description="What the batch-normalised variance of the posterior is multiplied by; auto is 10 / num_topics, "
         "at most 1: much noise breeds twin topics, little blurs where few topics share few words.",
     )
-    projection_rate_factor: Number = Field(
-        20.0,
+    projection_rate_factor: AutoNumber = Field(
+        None,
         ge=0.01,
         le=1000.0,
-        description="A factor on the decoder's learning rate; its weights have a long way to go.",
+        description="A factor on the decoder's learning rate, whose weights have a long way to go; "
+        "auto is 20 with adam and 1 with the other optimizers.",
     )
     projection_precision: Number = Field(
         0.3, ge=0.0, le=1000.0, description="The precision of a Gaussian prior on the decoder's weights; 0 is none."
@@ -181,10 +185,13 @@ class NTMHyperparameters(Hyperparameters):
     def resolve(self, documents: int) -> Self:
         """Return these hyperparameters with every ``auto`` that depends on the number of documents replaced."""
         noise = min(1.0, 10 / self.num_topics) if self.posterior_noise is None else self.posterior_noise
-        return self.model_copy(update={**asdict(self.plan(documents)), "posterior_noise": noise})
+        factor = self.projection_rate_factor or (_ADAM_FACTOR if self.optimizer == "adam" else 1.0)
+        automatic = {"posterior_noise": noise, "projection_rate_factor": factor}
+        return self.model_copy(update={**asdict(self.plan(documents)), **automatic})
 
     def plan(self, documents: int) -> Plan:
         """Return batch size, epochs and patience for a corpus of `documents`."""
+        documents = math.ceil(self.sub_sample * documents)  # of an epoch
         size = self.mini_batch_size or min(_BATCH, max(_LEAST_BATCH, documents // _LEAST_BATCHES), documents)
         epochs = self.epochs or max(_LEAST_EPOCHS, math.ceil(_STEPS / math.ceil(documents / size)))
         patience = self.num_patience_epochs or (epochs + 1 if self.learning_rate_schedule == "one_cycle" else 3)
@@ -201,6 +208,7 @@ class NTMHyperparameters(Hyperparameters):
 _BATCH, _LEAST_BATCH, _LEAST_BATCHES = 256, 16, 8
 _STEPS, _LEAST_EPOCHS = 1400, 3
 _LEAST_WIDTH = 200
+_ADAM_FACTOR = 20.0
 
 _COUNTS = (RECORDIO, CSV, JSONLINES, JSON)  # the built-in reads the first two
 

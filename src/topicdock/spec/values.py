@@ -19,7 +19,7 @@ def unwrap(value: Any) -> Any:
         if len(text) >= 2 and text[0] == text[-1] == '"':
             try:
                 return unwrap(json.loads(text))
-            except ValueError:
+            except (ValueError, RecursionError):
                 return text
         return text
     return value
@@ -102,7 +102,7 @@ def parse_sizes(value: Any) -> tuple[int, ...] | str:
     if isinstance(value, str) and value.startswith("["):
         try:
             value = json.loads(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError("sizes") from error
     if isinstance(value, list | tuple) and "," in value:  # SageMaker's NTM class made list("60,40") of a string
         value = "".join(map(str, value))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 from scipy.sparse import csr_matrix
 
 from topicdock.contract.config import ChannelConfig
@@ -20,6 +21,7 @@ from topicdock.spec.algorithm import Specification
 AUXILIARY = "auxiliary"
 VOCABULARY = "vocab.txt"
 _READABLE_MODES = ("File", "FastFile")
+_LARGEST_COUNT = 1 << 24  # the largest up to which float32 holds every integer
 _logger = logging.getLogger(__name__)
 
 
@@ -62,14 +64,12 @@ def read_training_data(
             allowed=f"channels {specification.channel_names()}",
             todo="correct the inputs of the job",
         )
-    counts = {
-        name: _read(channels[name], feature_dim) if name in channels else None
-        for name in ("train", "validation", "test")
-    }
-    _check_has_words(counts["train"])
+    train = _read(channels["train"], feature_dim)
+    _check_has_words(train)
+    held_out = {name: _read_held_out(channels.get(name), feature_dim) for name in ("validation", "test")}
     vocabulary = _read_vocabulary(channels.get(AUXILIARY), feature_dim)
     vectors = _read_word_vectors(channels.get(AUXILIARY), vocabulary)
-    return TrainingData(counts["train"], counts["validation"], counts["test"], vocabulary, vectors)
+    return TrainingData(train, held_out["validation"], held_out["test"], vocabulary, vectors)
 
 
 def _mistakes(channel: ChannelConfig, content_types: tuple[str, ...]) -> list[str]:
@@ -99,10 +99,27 @@ def _read(channel: ChannelConfig, feature_dim: int) -> csr_matrix:
         counts = read_counts(channel.folder, _media_type(channel), feature_dim)
     except CustomerError as error:
         raise error.inside(f"channel {channel.name}") from error
+    if counts.nnz and counts.data.max() > _LARGEST_COUNT:
+        document = int(np.searchsorted(counts.indptr, int(np.argmax(counts.data)), "right"))
+        raise CustomerError(
+            "a word count is too large to be exact",
+            where=f"channel {channel.name}, document {document} of all its files",
+            got=f"{counts.data.max():g}",
+            allowed=f"counts up to {_LARGEST_COUNT}",
+            todo="send the number of times each word occurs in the document",
+        )
     _logger.info(
         "Read %d documents with %d words from channel %s in %.2f seconds.",
         counts.shape[0], counts.sum(dtype="float64"), channel.name, time.perf_counter() - started,
     )  # fmt: skip
+    return counts
+
+
+def _read_held_out(channel: ChannelConfig | None, feature_dim: int) -> csr_matrix | None:
+    counts = None if channel is None else _read(channel, feature_dim)
+    if channel is not None and counts is not None and counts.nnz == 0:
+        _logger.warning("The channel %s holds no words; the job goes on as if it were not there.", channel.name)
+        return None
     return counts
 
 

@@ -13,7 +13,7 @@ from topicdock.artifact import save_model
 from topicdock.contract.config import Cluster, read_channels, read_cluster, read_hyperparameters
 from topicdock.contract.failure import STOPPED, SUCCESS, report_failure
 from topicdock.contract.layout import Layout
-from topicdock.contract.logs import configure_logging
+from topicdock.contract.logs import configure_logging, parse_level
 from topicdock.contract.stopping import Stopped, StopRequest
 from topicdock.errors import CustomerError
 from topicdock.spec.registry import choose_algorithm
@@ -32,11 +32,12 @@ def train(environment: Mapping[str, str]) -> int:
 
     Whatever goes wrong ends in the failure file and a non-zero code, never in a traceback as the only word.
     """
-    level = environment.get(LOG_LEVEL_VARIABLE, "")
-    configure_logging(int(level) if level.isdigit() else logging.INFO)
+    configure_logging()
     layout = Layout.from_environment(environment)
     stop = StopRequest()
     try:
+        # Never above INFO: without the metric lines a tuner would have nothing to go by.
+        configure_logging(min(parse_level(environment.get(LOG_LEVEL_VARIABLE, "")), logging.INFO))
         with stop.listening():
             layout.failure.unlink(missing_ok=True)
             _run(layout, environment, stop)
@@ -111,7 +112,10 @@ def _save(model: Any, training: dict[str, Any], topics: TopicReport, layout: Lay
     model.metadata = replace(model.metadata, training=training)
     path = save_model(model, layout.model)
     _logger.info("Serializing model to %s", path)
-    topics.save(layout.output_data / TOPICS_FILE)
+    try:
+        topics.save(layout.output_data / TOPICS_FILE)
+    except OSError as error:  # the model holds everything; the job need not fail for a second copy of its topics
+        _logger.warning("%s could not be written: %s.", layout.output_data / TOPICS_FILE, error.strerror or error)
     log.took("model.serialize.time", time.perf_counter() - began)
 
 
