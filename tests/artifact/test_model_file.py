@@ -12,7 +12,9 @@ import pytest
 
 from tests.models import random_counts, random_model
 from topicdock.artifact import decode_model, encode_model, load_model, save_model
+from topicdock.artifact.ndarray_file import encode_arrays
 from topicdock.errors import CustomerError, PlatformError
+from topicdock.model import TopicModel
 
 MODEL = random_model(vocabulary=tuple(f"word-{i}" for i in range(30)))
 
@@ -75,6 +77,19 @@ def test_a_folder_that_cannot_be_written_is_the_platforms_fault(tmp_path: Path) 
         save_model(MODEL, tmp_path / "file")
 
 
+@pytest.mark.parametrize("failing", ["os.fsync", "pathlib.Path.replace"])
+def test_nothing_is_left_of_a_model_that_could_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(failing, fail)
+    with pytest.raises(PlatformError, match=r"could not be written to .*: No space left on device"):
+        save_model(MODEL, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 CONTENT = encode_model(MODEL)
 
 
@@ -109,3 +124,62 @@ def _rewritten(**entries: bytes) -> bytes:
 def test_a_model_that_cannot_be_served_is_explained(content: bytes, said: str) -> None:
     with pytest.raises(CustomerError, match=said):
         decode_model(content)
+
+
+META = json.loads(zipfile.ZipFile(io.BytesIO(CONTENT)).read("meta.json"))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("format_version", True, "format_version True"),
+        ("format_version", "1", "format that is not known"),
+        ("algorithm", ["ntm"], "cannot be served here"),
+        ("algorithm", {}, "cannot be served here"),
+        ("hyperparameters", [1], "hyperparameters: .* wrong type"),
+        ("hyperparameters", {"encoder_layers_activation": ["relu"]}, "activation"),
+        ("vocabulary", 5, "vocabulary: .* wrong type"),
+        ("vocabulary", "abc", "vocabulary: .* wrong type"),
+        ("training", 3, "training: .* wrong type"),
+    ],
+)
+def test_a_field_of_the_wrong_type_is_named(field: str, value: object, said: str) -> None:
+    with pytest.raises(CustomerError, match=said):
+        decode_model(_rewritten(meta=json.dumps({**META, field: value}).encode()))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["mean_weight", "projection_bias"])
+def test_an_array_that_is_not_finite_is_named(name: str, value: float) -> None:
+    arrays = {f"arg:{key}": array.copy() for key, array in MODEL.arrays.items()}
+    arrays[f"arg:{name}"].flat[-1] = value
+    with pytest.raises(CustomerError, match=f"array {name} holds numbers that are not finite"):
+        decode_model(_rewritten(params=encode_arrays(arrays)))
+
+
+SMALL = random_model(3, 2, layers=(2,), vocabulary=("a", "b", "c"))
+
+
+def _decodes_or_explains(content: bytes) -> None:
+    try:
+        assert isinstance(decode_model(content), TopicModel)
+    except CustomerError as error:
+        assert str(error)  # noqa: PT017 - a damaged file may also still be a model
+
+
+@pytest.mark.parametrize("mask", [0x01, 0x80, 0xFF])
+def test_no_flipped_byte_of_a_model_is_more_than_a_clear_error(mask: int) -> None:
+    whole = encode_model(SMALL)
+    for place in range(len(whole)):
+        _decodes_or_explains(whole[:place] + bytes([whole[place] ^ mask]) + whole[place + 1 :])
+
+
+@pytest.mark.parametrize("entry", ["meta", "params"])
+def test_no_flipped_byte_of_an_entry_is_more_than_a_clear_error(entry: str) -> None:
+    archive = zipfile.ZipFile(io.BytesIO(encode_model(SMALL)))
+    whole = archive.read("meta.json" if entry == "meta" else "params")
+    entries = {"meta": archive.read("meta.json"), "params": archive.read("params")}
+    for place in range(len(whole)):
+        for mask in (0x01, 0x80, 0xFF):
+            damaged = whole[:place] + bytes([whole[place] ^ mask]) + whole[place + 1 :]
+            _decodes_or_explains(_rewritten(**{**entries, entry: damaged}))

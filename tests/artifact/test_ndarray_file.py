@@ -109,6 +109,37 @@ def test_sparse_arrays_become_dense() -> None:
     np.testing.assert_array_equal(decode_arrays(rows)[0], [[0, 0], [0, 0], [5, 7]])  # type: ignore[index]
 
 
+def _csr(indptr: list[int], indices: list[int], shape: tuple[int, int] = (2, 3)) -> bytes:
+    return _file(
+        struct.pack("<Ii", 0xF993FAC9, 2),
+        struct.pack("<iq", 1, 2) + struct.pack("<iqq", 2, *shape) + struct.pack("<iii", 1, 0, 0)
+        + struct.pack("<iiq", 6, 1, 3) + struct.pack("<iiq", 6, 1, 2)
+        + bytes(8) + np.array(indptr, "<i8").tobytes() + np.array(indices, "<i8").tobytes(),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        _csr([0, 1, 2], [1 << 40, 0]),
+        _csr([0, 1, 2], [-7, 0]),
+        _csr([0, 9, 2], [0, 1]),
+        _csr([0, 1, 2], [0, 1], (2, 1 << 50)),
+    ],
+)
+def test_a_sparse_array_that_points_outside_itself_is_a_clear_error(content: bytes) -> None:
+    with pytest.raises(CustomerError, match="contradicts itself"):
+        decode_arrays(content)
+
+
+@pytest.mark.parametrize("shape", [(-1, -2), (0, -1), (1,) * 65])
+def test_a_shape_that_cannot_be_is_a_clear_error(shape: tuple[int, ...]) -> None:
+    sizes = struct.pack(f"<i{len(shape)}q", len(shape), *shape)
+    content = _file(struct.pack("<I", 0xF993FAC8), sizes + struct.pack("<iii", 1, 0, 0) + bytes(8))
+    with pytest.raises(CustomerError, match="no possible shape"):
+        decode_arrays(content)
+
+
 def test_a_dtype_without_a_flag_is_refused() -> None:
     with pytest.raises(ValueError, match="complex64"):
         encode_arrays([np.zeros(1, np.complex64)])

@@ -86,3 +86,11 @@ def test_missing_arrays_are_named() -> None:
     arrays = {name: array for name, array in random_model().arrays.items() if name != "mean_bias"}
     with pytest.raises(CustomerError, match="no mean_bias"):
         NeuralTopicModel(arrays, Metadata())
+
+
+@pytest.mark.parametrize("name", ["projection_weight", "encoder_0_weight", "encoder_1_weight"])
+@pytest.mark.parametrize("shape", [(), (30,), (30, 4, 1), (30, 0), (0, 4)])
+def test_a_weight_that_is_not_a_matrix_is_refused_by_name(name: str, shape: tuple[int, ...]) -> None:
+    arrays = {**random_model().arrays, name: np.zeros(shape, np.float32)}
+    with pytest.raises(CustomerError, match=f"{name} is not a matrix"):
+        NeuralTopicModel(arrays, Metadata())

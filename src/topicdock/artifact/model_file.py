@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import io
+import lzma
 import os
 import re
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -23,11 +25,17 @@ from topicdock.artifact.ndarray_file import decode_arrays, encode_arrays
 from topicdock.artifact.symbol import encode_symbol
 from topicdock.errors import CustomerError, PlatformError
 from topicdock.model import MODELS, Metadata, TopicModel
+from topicdock.model.topic_model import Floats
 
 FORMAT_VERSION = 1
 MODEL_NAME = "model_algo-1"
 _MODEL_PATTERN = re.compile(r"model_algo-(\d+)")
 _PREFIX = "arg:"
+# What zipfile lets through of a damaged archive, the errors of its decompressors and of a seek among them.
+_ZIP_ERRORS = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, NotImplementedError, RuntimeError, EOFError, OSError,
+    ValueError, OverflowError,
+)  # fmt: skip
 # Entries carry the oldest date a ZIP can hold, so that the same model is the same file.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -47,11 +55,15 @@ def save_model(model: TopicModel, folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".model-", delete=False) as temporary:
-            temporary.write(content)
-            temporary.flush()
-            os.fsync(temporary.fileno())
-        Path(temporary.name).chmod(0o644)
-        Path(temporary.name).replace(path)
+            try:
+                temporary.write(content)
+                temporary.flush()
+                os.fsync(temporary.fileno())
+                Path(temporary.name).chmod(0o644)
+                Path(temporary.name).replace(path)
+            except BaseException:
+                Path(temporary.name).unlink()  # SageMaker would pack it
+                raise
     except OSError as error:
         raise PlatformError(f"The model could not be written to {path}: {error.strerror or error}.") from error
     return path
@@ -118,23 +130,20 @@ def decode_model(content: bytes) -> TopicModel:
     """
     entries = _read_entries(content)
     meta = _parse_meta(entries["meta.json"])
-    arrays = decode_arrays(entries["params"])
-    if not isinstance(arrays, dict):
-        raise CustomerError("the model's params name no arrays", todo="serve a model that topicdock trained")
+    named = _name_arrays(entries["params"])
     algorithm = meta.get("algorithm")
-    if algorithm not in MODELS:
+    if not isinstance(algorithm, str) or algorithm not in MODELS:
         raise CustomerError(
             "the model was fitted by an algorithm that cannot be served here",
-            got=repr(algorithm),
+            got=repr(algorithm)[:100],
             allowed=", ".join(MODELS),
             todo="serve a model that topicdock trained, with this version of topicdock or a newer one",
         )
-    named = {name.removeprefix(_PREFIX): np.asarray(array, np.float32) for name, array in arrays.items()}
-    vocabulary = meta.get("vocabulary")
+    vocabulary = _field(meta, "vocabulary", list, "a list of words, or null")
     metadata = Metadata(
-        hyperparameters=meta.get("hyperparameters") or {},
+        hyperparameters=_field(meta, "hyperparameters", dict, "an object, or null") or {},
         vocabulary=None if vocabulary is None else tuple(map(str, vocabulary)),
-        training=meta.get("training") or {},
+        training=_field(meta, "training", dict, "an object, or null") or {},
     )
     model = MODELS[algorithm](named, metadata)
     if metadata.vocabulary is not None and len(metadata.vocabulary) != model.feature_dim:
@@ -144,6 +153,31 @@ def decode_model(content: bytes) -> TopicModel:
             allowed=f"{model.feature_dim} words",
         )
     return model
+
+
+def _name_arrays(params: bytes) -> dict[str, Floats]:
+    arrays = decode_arrays(params)
+    if not isinstance(arrays, dict):
+        raise CustomerError("the model's params name no arrays", todo="serve a model that topicdock trained")
+    with np.errstate(all="ignore"):  # what overflows shows in the result, which is checked
+        named = {name.removeprefix(_PREFIX): np.asarray(array, np.float32) for name, array in arrays.items()}
+    for name, array in named.items():
+        if not np.isfinite(array).all():
+            raise CustomerError(
+                f"the model's array {name} holds numbers that are not finite",
+                got=f"{np.count_nonzero(~np.isfinite(array))} of {array.size}",
+                todo="copy the model file again, whole, or train again",
+            )
+    return named
+
+
+def _field(meta: dict[str, Any], name: str, kind: type, allowed: str) -> Any:
+    value = meta.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise CustomerError(
+            "the model's meta.json has a field of the wrong type", where=name, got=repr(value)[:100], allowed=allowed
+        )
+    return value
 
 
 def _describe(model: TopicModel) -> dict[str, Any]:
@@ -164,7 +198,7 @@ def _read_entries(content: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return {name: archive.read(name) for name in ("meta.json", "params")}
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+    except _ZIP_ERRORS as error:
         raise CustomerError(
             "the model file is damaged or not a ZIP archive", got=str(error), todo="copy the model file again, whole"
         ) from error
@@ -181,10 +215,10 @@ def _parse_meta(text: bytes) -> dict[str, Any]:
         raise CustomerError("the model's meta.json is not JSON", got=str(error)) from error
     meta: dict[str, Any] = content if isinstance(content, dict) else {}
     version = meta.get("format_version")
-    if not isinstance(version, int) or not 1 <= version <= FORMAT_VERSION:
+    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise CustomerError(
             "the model's meta.json is of a format that is not known",
-            got=f"format_version {version!r}",
+            got=f"format_version {version!r}"[:100],
             allowed=f"1 to {FORMAT_VERSION}",
             todo="serve it with the version of topicdock that trained it, or train again",
         )

@@ -28,6 +28,7 @@ _CPU = 1
 _TYPES = {0: "float32", 1: "float64", 2: "float16", 3: "uint8", 4: "int32", 5: "int8", 6: "int64", 7: "bool"}
 _FLAGS = {name: flag for flag, name in _TYPES.items()}
 _BFLOAT16 = 12
+_MOST_DIMENSIONS = 32
 
 Array = NDArray[Any]
 
@@ -116,11 +117,13 @@ class _Reader:
         return self.take(f"<{self.plausible(dimensions, 8)}q") if dimensions > 0 else ()
 
     def values(self, flag: int, shape: tuple[int, ...]) -> Array:
+        if flag not in (*_TYPES, _BFLOAT16):
+            raise CustomerError("the NDArray file holds a type that is not known", got=f"type flag {flag}")
+        if min(shape, default=0) < 0 or len(shape) > _MOST_DIMENSIONS:
+            raise CustomerError("an array of the NDArray file has no possible shape", got=f"shape {shape[:9]}")
         if flag == _BFLOAT16:
             halves = np.frombuffer(self.bytes(2 * math.prod(shape)), "<u2").astype(np.uint32)
             return (halves << 16).view(np.float32).reshape(shape)
-        if flag not in _TYPES:
-            raise CustomerError("the NDArray file holds a type that is not known", got=f"type flag {flag}")
         dtype = np.dtype(_TYPES[flag])
         stored = np.frombuffer(self.bytes(dtype.itemsize * math.prod(shape)), dtype.newbyteorder("<"))
         return stored.astype(dtype).reshape(shape)
@@ -155,10 +158,12 @@ def _densify(storage: int, shape: tuple[int, ...], stored: Array, extra: list[Ar
     try:
         if storage == _CSR:
             indptr, indices = extra
-            matrix: Array = csr_matrix((stored, indices, indptr), shape=shape).toarray()
-            return matrix
+            matrix = csr_matrix((stored, indices, indptr), shape=shape)
+            matrix.check_format(full_check=True)  # toarray writes wherever the indices say
+            whole: Array = matrix.toarray()
+            return whole
         dense = np.zeros(shape, stored.dtype)
         dense[extra[0]] = stored
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, TypeError, OverflowError, MemoryError) as error:
         raise CustomerError("a sparse array of the NDArray file contradicts itself", got=str(error)) from error
     return dense

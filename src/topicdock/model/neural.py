@@ -118,6 +118,11 @@ class NeuralTopicModel(TopicModel):
                 got="no " + ", ".join(missing),
                 todo="serve a model that topicdock trained; Amazon's own artifacts do not tell how their encoder works",
             )
+        matrices = ["projection_weight", *(f"encoder_{layer}_weight" for layer in range(self._depth))]
+        for name in matrices:
+            shape = self._arrays[name].shape
+            if len(shape) != 2 or 0 in shape:
+                raise CustomerError(f"the model's array {name} is not a matrix", got=f"shape {shape}")
         vocabulary_size, num_topics = self._arrays["projection_weight"].shape
         expected: dict[str, tuple[int, ...]] = {"projection_bias": (vocabulary_size,)}
         width = vocabulary_size
