@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scipy.sparse import csr_matrix, vstack
@@ -15,6 +17,7 @@ from topicdock.corpus import (
     RECORDIO,
     UnsupportedMediaTypeError,
     encode_counts,
+    encode_csv,
     list_data_files,
     parse_media_type,
     read_counts,
@@ -49,8 +52,102 @@ def test_hidden_empty_and_irregular_files_are_no_data(tmp_path: Path) -> None:
         (tmp_path / place).write_bytes(b"x")
     (tmp_path / "empty").touch()
     os.mkfifo(tmp_path / "train_0")
-    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    (tmp_path / ".dangling").symlink_to(tmp_path / "nowhere")
     assert [tmp_path / "a" / "data", tmp_path / "z"] == list_data_files(tmp_path)
+
+
+def test_what_is_left_out_is_logged_in_one_line_with_its_number(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for place in ("_SUCCESS", ".amazon.manifest", "data"):
+        (tmp_path / place).write_bytes(b"x")
+    with caplog.at_level(logging.INFO):
+        (tmp_path / "empty").touch()
+        list_data_files(tmp_path)
+    assert [record.message for record in caplog.records] == [
+        f"Not read in {tmp_path}: 2 whose name begins with a dot or an underscore; 1 without a byte."
+    ]
+
+
+def test_nothing_is_logged_when_all_files_are_data(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "data").write_bytes(b"x")
+    with caplog.at_level(logging.INFO):
+        list_data_files(tmp_path)
+    assert not caplog.messages
+
+
+def test_linked_folders_and_files_are_followed(tmp_path: Path) -> None:
+    for place in ("channel/own", "elsewhere/folder/deep/part-1", "elsewhere/part-2"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_bytes(b"x")
+    channel = tmp_path / "channel"
+    (channel / "folder").symlink_to(tmp_path / "elsewhere" / "folder")
+    (channel / "part-2").symlink_to("../elsewhere/part-2")
+    expected = [channel / "folder" / "deep" / "part-1", channel / "own", channel / "part-2"]
+    assert expected == list_data_files(channel)
+    (tmp_path / "link").symlink_to(channel)
+    assert len(list_data_files(tmp_path / "link")) == 3
+
+
+def test_a_link_to_a_folder_that_it_is_in_ends_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "data").write_bytes(b"x")
+    (tmp_path / "a" / "b" / "back").symlink_to(tmp_path / "a")
+    (tmp_path / "a" / "top").symlink_to("..")
+    with caplog.at_level(logging.INFO):
+        assert [tmp_path / "a" / "data"] == list_data_files(tmp_path)
+    assert "2 linked to a folder around the link" in caplog.text
+
+
+@pytest.mark.parametrize("target", ["nowhere", "broken"])
+def test_a_broken_link_is_a_customer_error_that_names_it(tmp_path: Path, target: str) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "data").write_bytes(b"x")
+    (tmp_path / "sub" / "broken").symlink_to(target)
+    with pytest.raises(CustomerError, match=f"^sub/broken: the link leads nowhere; got: .*{target}.*to do: "):
+        list_data_files(tmp_path)
+
+
+def test_a_folder_that_cannot_be_read_is_a_customer_error_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sub" / "locked").mkdir(parents=True)
+    open_folder = os.scandir
+
+    def refuse(path: Path) -> Any:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return open_folder(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # root, who runs the tests in containers, may read every folder
+    with pytest.raises(CustomerError, match=r"^sub/locked: it cannot be read; got: Permission denied; .*to do: "):
+        list_data_files(tmp_path)
+
+
+def test_a_file_that_cannot_be_read_is_a_customer_error_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "part-0.csv").write_text("1,0,2\n")
+
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(CustomerError, match=r"^part-0\.csv: it cannot be read; got: Permission denied"):
+        read_counts(tmp_path, parse_media_type(CSV), 3)
+
+
+def test_a_channel_without_a_folder_is_a_customer_error(tmp_path: Path) -> None:
+    with pytest.raises(CustomerError, match=r"missing: it cannot be read; got: No such file or directory"):
+        list_data_files(tmp_path / "missing")
+
+
+@pytest.mark.timeout(30)
+def test_a_gzip_file_of_very_many_members_is_read_in_time_that_grows_with_its_size(tmp_path: Path) -> None:
+    members = 60_000  # half a minute and more if the rest of the file is copied for each of them
+    line = encode_csv(random_bag(1, 200, 0.9, seed=1))
+    (tmp_path / "part.csv.gz").write_bytes(gzip.compress(line, mtime=0) * members)
+    assert read_counts(tmp_path, parse_media_type(CSV), 200).shape == (members, 200)
 
 
 def test_an_empty_channel_has_no_documents(tmp_path: Path) -> None:

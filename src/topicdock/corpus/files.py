@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import io
+import logging
 import os
+import stat
 import zlib
+from collections import Counter
 from pathlib import Path
 
 from scipy.sparse import csr_matrix
@@ -20,18 +24,90 @@ GZIP_SUFFIX = ".gz"
 HIDDEN = (".", "_")
 """Names that begin so are not data: ``.amazon.manifest``, Spark's ``_SUCCESS``."""
 
+HIDDEN_NAME = "whose name begins with a dot or an underscore"
+EMPTY = "without a byte"
+NO_FILE = "neither file nor folder"
+LOOP = "linked to a folder around the link"
+
+logger = logging.getLogger(__name__)
+
 
 def list_data_files(folder: Path) -> list[Path]:
     """List the data files of a channel: all below `folder`, sorted by their path.
 
-    Left out are files and folders whose names begin with a dot or an underscore, files without a byte, and whatever
-    is not a regular file (opening a pipe would wait for ever).
+    Links to files and folders are followed. Left out are files and folders whose names begin with a dot or an
+    underscore, files without a byte, whatever is neither file nor folder (opening a pipe would wait for ever), and
+    links to a folder that the link is in; how many of each is logged.
+
+    Raises
+    ------
+    CustomerError
+        Naming a link that leads nowhere, or a folder that cannot be read, as a path within the channel.
     """
     found: list[Path] = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(HIDDEN)]
-        found += [Path(parent, name) for name in names if not name.startswith(HIDDEN)]
-    return sorted(path for path in found if path.is_file() and path.stat().st_size)
+    skipped: Counter[str] = Counter()
+    waiting = [(folder, frozenset({_identify(_look_at(folder, folder))}))]
+    while waiting:
+        parent, above = waiting.pop()
+        for path in _list_entries(parent, folder):
+            if path.name.startswith(HIDDEN):
+                skipped[HIDDEN_NAME] += 1
+                continue
+            status = _look_at(path, folder)
+            if stat.S_ISDIR(status.st_mode):
+                if _identify(status) in above:
+                    skipped[LOOP] += 1
+                else:
+                    waiting.append((path, above | {_identify(status)}))
+            elif not stat.S_ISREG(status.st_mode):
+                skipped[NO_FILE] += 1
+            elif not status.st_size:
+                skipped[EMPTY] += 1
+            else:
+                found.append(path)
+    if skipped:
+        counts = "; ".join(f"{count} {why}" for why, count in sorted(skipped.items()))
+        logger.info("Not read in %s: %s.", folder, counts)
+    return sorted(found)
+
+
+def _list_entries(parent: Path, folder: Path) -> list[Path]:
+    try:
+        with os.scandir(parent) as entries:
+            return [parent / entry.name for entry in entries]
+    except OSError as error:
+        raise _unreadable(parent, folder, error) from error
+
+
+def _look_at(path: Path, folder: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as error:
+        if not path.is_symlink():
+            raise _unreadable(path, folder, error) from error
+        raise CustomerError(
+            "the link leads nowhere",
+            where=_name(path, folder),
+            got=f"a link to {path.readlink()} ({error.strerror})",
+            todo="put the file or folder it should lead to in its place, or remove the link",
+        ) from error
+
+
+def _unreadable(path: Path, folder: Path, error: OSError) -> CustomerError:
+    return CustomerError(
+        "it cannot be read",
+        where=_name(path, folder),
+        got=error.strerror or str(error),
+        todo="let the user whom the job runs as read the channel's folders and files, or remove what is no data",
+    )
+
+
+def _name(path: Path, folder: Path) -> str:
+    return str(folder) if path == folder else path.relative_to(folder).as_posix()
+
+
+def _identify(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def read_counts(folder: Path, media_type: MediaType, feature_dim: int) -> csr_matrix:
@@ -54,7 +130,8 @@ def read_counts(folder: Path, media_type: MediaType, feature_dim: int) -> csr_ma
     Raises
     ------
     CustomerError
-        Naming the file, as a path within the channel, and the first bad record, row or line in it.
+        Naming the file, as a path within the channel, and the first bad record, row or line in it; and as
+        :func:`list_data_files`.
     """
     decode = find_decoder(media_type)  # before anything is read, so that the error is not about a file
     blocks = []
@@ -62,7 +139,9 @@ def read_counts(folder: Path, media_type: MediaType, feature_dim: int) -> csr_ma
         try:
             blocks.append(decode(_read_bytes(path), media_type, feature_dim))
         except CustomerError as error:
-            raise error.inside(path.relative_to(folder).as_posix()) from error
+            raise error.inside(_name(path, folder)) from error
+        except PermissionError as error:
+            raise _unreadable(path, folder, error) from error
     return bag_of_words.stack(blocks, feature_dim)
 
 
@@ -71,7 +150,9 @@ def _read_bytes(path: Path) -> bytes:
     if path.suffix.lower() != GZIP_SUFFIX:
         return data
     try:
-        return gzip.decompress(data)
+        # Not gzip.decompress: it copies the rest of the file for each member, and some writers make thousands.
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            return file.read()
     except (EOFError, zlib.error, OSError) as error:
         raise CustomerError(
             "the file cannot be unpacked", got=str(error), allowed="a whole gzip file", todo="write the file again"
