@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.corpus.bags import assert_same, bag, bags, random_bag
-from topicdock.corpus import csv_rows, decode_csv, encode_csv
+from topicdock.corpus import csv_columns, csv_rows, decode_csv, encode_csv
+from topicdock.corpus.csv_columns import find_columns
 from topicdock.errors import CustomerError
 
 ROWS = bag([[1, 0, 20.5], [0, 0, 0], [0, 105, 0]])
@@ -74,7 +75,7 @@ def test_label_columns_are_left_out_whatever_they_hold(label: str) -> None:
 
 
 def test_a_column_too_many_is_a_label_with_one_warning(caplog: pytest.LogCaptureFixture) -> None:
-    csv_rows._warn_of_label.cache_clear()
+    csv_columns._warn_of_label.cache_clear()
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             assert_same(bag([[1, 0, 2], [0, 3, 0]]), decode_csv(b"9,1,0,2\n8,0,3,0\n", 3))
@@ -82,13 +83,79 @@ def test_a_column_too_many_is_a_label_with_one_warning(caplog: pytest.LogCapture
     assert "4 columns while feature_dim is 3" in caplog.messages[0]
 
 
+def _mixture(first: int, second: int, rows: int) -> bytes:
+    """Return as many rows of `first` columns as of `second` columns, ones and twos throughout."""
+    return b"".join(
+        (",".join(["12"[part]] * width) + "\n").encode() * rows for part, width in enumerate((first, second))
+    )
+
+
+@pytest.mark.parametrize("window", [1, 8, 1 << 20])
+@pytest.mark.parametrize(("first", "second"), [(3, 4), (4, 3)])
+@pytest.mark.parametrize("quoted", [False, True])
+def test_rows_with_and_without_a_label_in_one_body_are_a_mistake(
+    first: int, second: int, quoted: bool, window: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_rows, "WINDOW", window)
+    text = _mixture(first, second, rows=5)
+    text = b'"1"' + text[1:] if quoted else text
+    message = f"^row 6: .*got: {second}; allowed: {first} columns, as in row 1.*to do: .*same number of columns"
+    with pytest.raises(CustomerError, match=message):
+        decode_csv(b"\n \n" + text, 3)
+
+
+def test_rows_that_differ_are_a_mistake_where_numbers_have_fractions() -> None:
+    with pytest.raises(CustomerError, match=r"^row 3: .*got: 4; allowed: 3 columns, as in row 1"):
+        decode_csv(b"0.25,0.125,0.5\n" * 2 + b"0.25,0.125,0.5,0.5\n", 3)
+
+
+def test_one_word_with_a_label_is_read_after_blank_lines() -> None:
+    for text in (b"7,2\n8,3\n", b"\n\xc2\xa0\n7,2\n8,3\n", b'"7",2\r8,3'):
+        assert_same(bag([[2], [3]]), decode_csv(text, 1))
+    assert_same(bag([[2], [3]]), decode_csv(b"\x1c\n2\n3\n", 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "todo"),
+    [
+        ("1;0;2\n", "separate the columns by commas, not by semicolons"),
+        ("1,5;0;2,5\n", "separate the columns by commas, not by semicolons"),
+        ("1\t0\t2\n", "separate the columns by commas, not by tabs"),
+        ("1 0 2\n", "separate the columns by commas, not by blanks"),
+        ("1,0\n", "3 word counts to every row, or train with feature_dim set to 2 if the vocabulary has so many words"),
+        ("1,0,0,0,0\n", "or say text/csv;label_size=2 if the first 2 columns are labels"),
+        ("1,0,-2\n", "how often each word occurs"),
+        ("1,0,nan\n", "write 0 where a word does not occur"),
+        ("1,0,1\n1,,0\n", "write 0 where a word does not occur"),
+        ('1,0,"2\n', "close every quote"),
+    ],
+)
+def test_a_mistake_says_what_to_do(text: str, todo: str) -> None:
+    with pytest.raises(CustomerError, match=f"to do: .*{todo}"):
+        decode_csv(text.encode(), 3)
+
+
+@pytest.mark.parametrize(("columns", "label_size", "advice"), [(4, 0, 1), (3, 2, 0), (5, 1, 2)])
+def test_a_mistake_names_the_label_size_that_the_columns_would_fit(columns: int, label_size: int, advice: int) -> None:
+    with pytest.raises(CustomerError, match=f"to do: .*text/csv;label_size={advice} if "):
+        decode_csv(b",".join([b"1"] * columns), 3, label_size)
+
+
 @pytest.mark.parametrize(
     ("text", "label_size", "message"),
     [
         ("1,0\n", None, "^row 1: .*got: 2; allowed: 3 columns, as feature_dim = 3, or 4 with a label in front"),
         ("1,0,0\n1,0,0,5,6\n", None, "^row 2: .*got: 5; allowed: 3"),
-        ("1,0,0,0\n", 0, "^row 1: .*got: 4; allowed: 3 columns, as feature_dim = 3\\."),
-        ("1,0,0\n", 2, "^row 1: .*got: 3; allowed: 5 columns, as feature_dim = 3 and label_size = 2"),
+        (
+            "1,0,0,0\n",
+            0,
+            "^row 1: .*got: 4; allowed: 3 columns, as feature_dim = 3;",
+        ),
+        (
+            "1,0,0\n",
+            2,
+            "^row 1: .*got: 3; allowed: 5 columns, as feature_dim = 3 and label_size = 2;",
+        ),
         ("a,b,c\n1,0,0\n", None, "^row 1, column 1: .*got: 'a'; .*remove the header"),
         ("1,0,0\n\n1,x,0\n", None, "^row 2, column 2: a field is not a number; got: 'x'"),
         ("1,0,0\n1,,0\n", None, "^row 2, column 2: .*got: ''"),
@@ -133,7 +200,8 @@ def test_numpy_and_the_csv_module_agree_on_documents_and_on_mistakes(
     rows: list[list[str]], label_size: int | None
 ) -> None:
     text = "".join(",".join(row) + "\n" for row in rows).encode()
-    expected = _outcome(lambda: csv_rows._decode_fields(text, 3, label_size, 1))
+    columns = find_columns(text, 3, label_size)
+    expected = _outcome(lambda: csv_rows._decode_fields(text, columns, 1))
     assert expected == _outcome(lambda: decode_csv(text, 3, label_size))
 
 

@@ -18,6 +18,14 @@ from topicdock.errors import CustomerError
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
+MOST_DIMENSIONS = 64
+"""So many dimensions of two and more are larger than any vocabulary."""
+
+SHOWN_DIMENSIONS = 8
+
+LARGEST_IDS = 1 << 31
+"""From here on a word id is a mistake, and not a large vocabulary."""
+
 
 def assemble(
     values: NDArray[np.generic],
@@ -98,12 +106,15 @@ def check_shape(shape: Sequence[int], feature_dim: int, where: str) -> None:
         raise CustomerError(
             "a sparse document needs its shape", where=where, got="keys without shape", allowed=f"shape [{feature_dim}]"
         )
-    if math.prod(shape) != feature_dim or any(size < 1 for size in shape):
+    # Dimensions of 1 are harmless, but too many of the others would make an enormous product.
+    larger = [size for size in shape if size != 1][:MOST_DIMENSIONS]
+    if math.prod(larger) != feature_dim or min(shape) < 1:
         raise CustomerError(
             "the document's shape does not fit the vocabulary",
             where=where,
-            got=f"shape {list(shape)}",
+            got=f"shape {list(shape)}" if len(shape) <= SHOWN_DIMENSIONS else f"a shape of {len(shape)} dimensions",
             allowed=f"[{feature_dim}], as feature_dim = {feature_dim}",
+            todo=f"write the documents over a vocabulary of {feature_dim} words, or set feature_dim to theirs",
         )
 
 
@@ -115,6 +126,7 @@ def check_dense_length(length: int, feature_dim: int, where: str) -> None:
             where=where,
             got=f"{length} values",
             allowed=f"{feature_dim} values, as feature_dim = {feature_dim}",
+            todo="write a 0 for each word that does not occur, or the document as keys, values and shape",
         )
 
 
@@ -154,15 +166,20 @@ def _raise_for_first_bad_document(
     assemble(values[:before], ids[:before], np.diff(indptr[: document + 1]), feature_dim, name_document)
     where = name_document(document)
     if bad_ids[first]:
+        word = int(ids[first])
+        larger = f", or set feature_dim to at least {word + 1}" if 0 <= word < LARGEST_IDS else ""
         raise CustomerError(
             "a word id is outside the vocabulary",
             where=where,
-            got=str(ids[first]),
+            got=str(word),
             allowed=f"0 to {feature_dim - 1}, as feature_dim = {feature_dim}",
+            todo=f"number the words from 0{larger}",
         )
+    todo = "give how often each word occurs, or a weight of zero or more such as TF-IDF; nothing centred, no logarithms"
     raise CustomerError(
         "a word count must be a finite number, zero or more, that a float32 holds",
         where=where,
         got=f"{exact[first]:g} for word id {ids[first]}",
         allowed=f"0 to {FLOAT32_MAX:.4g}",
+        todo="write 0 where a word does not occur" if np.isnan(exact[first]) else todo,
     )
