@@ -73,7 +73,7 @@ MISTAKES: list[tuple[Any, str]] = [
     ([1, [2], 2], r"must be a number; got: \[2\]"),
     ([1, 0, -2], "got: -2 for word id 2; allowed: 0 to"),
     ([1, 0, 1e39], r"got: 1e\+39 for word id 2"),
-    (_sparse(keys=[0, 3]), "outside the vocabulary; got: 3; allowed: 0 to 2"),
+    (_sparse(keys=[0, 3]), "outside the vocabulary; got: 3; allowed: 0 to 2, .*to do: .*feature_dim to at least 4"),
     (_sparse(keys=[0, 2**64 - 1]), "outside the vocabulary"),
     (_sparse(keys=[0, -1]), "outside the vocabulary; got: -1"),
     (_sparse(keys=[0, 1.5]), '"keys" must hold whole numbers; got: 1.5'),
@@ -118,6 +118,24 @@ def test_instances_must_be_a_list() -> None:
 def test_a_long_mistake_is_quoted_in_part() -> None:
     with pytest.raises(CustomerError) as caught:
         decode_json(json.dumps({"text": "x" * 10_000}).encode(), 3)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("depth", [2, 260, 1000])
+@pytest.mark.parametrize(
+    "form", ["[1, %s, 2]", '{"instances": {"a": %s}}', '{"data": %s}', '{"values": %s, "keys": 1}']
+)
+def test_lists_within_lists_are_a_mistake_however_deep(form: str, depth: int) -> None:
+    text = (form % ("[" * depth + "]" * depth)).encode()
+    for decode in (decode_json, decode_jsonlines):
+        with pytest.raises(CustomerError, match=r"got: |not JSON"):
+            decode(text, 3)
+
+
+@pytest.mark.timeout(20)
+def test_a_shape_of_very_many_dimensions_is_refused_at_once() -> None:
+    with pytest.raises(CustomerError, match="shape does not fit the vocabulary") as caught:
+        decode_json(json.dumps(_sparse(shape=[2**63] * 200_000)).encode(), 3)
     assert len(str(caught.value)) < 400
 
 

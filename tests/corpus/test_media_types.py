@@ -58,6 +58,17 @@ def test_an_unknown_content_type_is_its_own_mistake() -> None:
         decode_counts(b"", parse_media_type("image/png"), 3)
 
 
+@pytest.mark.parametrize("digits", [20, 4300, 5000])
+def test_a_label_size_of_very_many_digits_is_a_mistake(digits: int) -> None:
+    with pytest.raises(CustomerError, match="label_size") as caught:
+        decode_counts(b"1,2,3", parse_media_type("text/csv;label_size=" + "9" * digits), 3)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_label_size_with_zeros_in_front_is_read() -> None:
+    assert_same(COUNTS, decode_counts(b"1,0,2\n0,0,0\n", parse_media_type("text/csv;label_size=" + "0" * 50), 3))
+
+
 def test_a_label_size_that_is_no_number_is_a_mistake() -> None:
     with pytest.raises(CustomerError, match=r"label_size .*got: 'one'; allowed: 0 or more"):
         decode_counts(b"1,2,3", parse_media_type("text/csv;label_size=one"), 3)

@@ -185,7 +185,10 @@ def _whole_numbers(numbers: list[Any], name: str, where: str) -> list[int]:
 
 def _describe(part: Any) -> str:
     """Return the beginning of `part` as JSON: enough to recognise it, not enough to flood a log."""
-    text = orjson.dumps(part).decode()
+    try:
+        text = orjson.dumps(part).decode()
+    except orjson.JSONEncodeError:  # orjson reads deeper nesting than it writes
+        return "lists or objects nested too deeply to be shown"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -33,6 +34,13 @@ ALIASES = {
     "application/x-ndjson": JSONLINES,
 }
 """Other names under which users send the four formats."""
+
+
+LABEL_DIGITS = 9
+LABEL_SIZE = re.compile(rf"0*[0-9]{{1,{LABEL_DIGITS}}}")
+
+LONGEST_QUOTE = 60
+"""Characters of a content type that a message repeats."""
 
 
 class UnsupportedMediaTypeError(CustomerError):
@@ -103,18 +111,20 @@ def find_decoder(media_type: MediaType) -> Decoder:
     decoder = DECODERS.get(media_type.name)
     if decoder is None:
         raise UnsupportedMediaTypeError(
-            "the content type is not supported", got=repr(media_type.name), allowed=", ".join(DECODERS)
+            "the content type is not supported", got=repr(media_type.name[:LONGEST_QUOTE]), allowed=", ".join(DECODERS)
         )
     return decoder
 
 
 def _decode_csv(body: bytes | memoryview, media_type: MediaType, feature_dim: int) -> csr_matrix:
     text = media_type.parameters.get("label_size")
-    if text is not None and not (text.isascii() and text.isdigit()):
+    if text is not None and not LABEL_SIZE.fullmatch(text):
         raise CustomerError(
-            "label_size in the content type must be a whole number", got=repr(text), allowed="0 or more"
+            "label_size in the content type must be a whole number",
+            got=repr(text[:LONGEST_QUOTE]),
+            allowed="0 or more, up to nine digits",
         )
-    return decode_csv(body, feature_dim, None if text is None else int(text))
+    return decode_csv(body, feature_dim, None if text is None else int(text[-LABEL_DIGITS:]))
 
 
 DECODERS: Mapping[str, Decoder] = {
