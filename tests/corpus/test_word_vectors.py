@@ -39,12 +39,52 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str) -> None:
         read_word_vectors(path, VOCABULARY)
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"word\n"])
+NO_VECTORS = [
+    b"",
+    b"\n",
+    b"word\n",
+    b"4 3\n",
+    b"cat\t17\ndog\t4\n",
+    b"cat 0.5\ndog 0.25\n",
+    b"word count share\ncat 17 0.5\n",
+    b"# About these words\n\ncat and dog\n",
+    b"cat,1,2,3\n",
+]
+
+
+@pytest.mark.parametrize("content", NO_VECTORS)
 def test_a_file_without_vectors_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "vectors.txt"
     path.write_bytes(content)
-    with pytest.raises(CustomerError, match="holds no word vectors"):
+    with pytest.raises(CustomerError, match=r"^vectors\.txt.*holds no word vectors.*at least 2 finite numbers.*to do"):
         read_word_vectors(path, VOCABULARY)
+
+
+def test_vectors_of_other_words_only_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_text("Katze 1 2\nHund 3 4\n")
+    with pytest.raises(CustomerError, match=r"^vectors\.txt: .*got: 0 of 4 words known; .*to do: "):
+        read_word_vectors(path, VOCABULARY)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_number_beyond_float32_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.txt"
+    for text in ("cat 1e39 2\n", "dog 1 2\ncat 1e39 2\n"):
+        path.write_text(text)
+        with pytest.raises(CustomerError, match="finite numbers"):
+            read_word_vectors(path, VOCABULARY)
+
+
+def test_a_packed_file_with_any_byte_spoilt_raises_nothing_but_a_customer_error(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.txt.gz"
+    whole = gzip.compress(GLOVE.encode())
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            read_word_vectors(path, VOCABULARY)
+        except CustomerError:
+            continue
 
 
 def test_a_torn_packed_file_is_refused(tmp_path: Path) -> None:

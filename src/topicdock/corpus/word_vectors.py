@@ -6,6 +6,7 @@ word2vec begins with a line of two integers, how many words and how many numbers
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topicdock.errors import CustomerError
+
+SMALLEST = 2
+"""Numbers of the shortest vector: a word and one number is a table of counts."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,14 @@ class WordVectors:
 def read_word_vectors(path: Path, vocabulary: Sequence[str]) -> WordVectors:
     """Read the vectors of the words of `vocabulary`; a file that ends with ``.gz`` is unpacked.
 
-    Only the lines of those words are parsed, so a file of millions of words costs little more than reading it.
+    Only the lines of those words are parsed, and the first one, so a file of millions of words costs little more than
+    reading it.
 
     Raises
     ------
     CustomerError
-        A line of a word that is needed holds something else than finite numbers, or more or fewer of them than the
-        first; or the file has no line of a word and its vector.
+        The first line, word2vec's apart, is not a word and at least two finite numbers; a line of a word that is
+        needed holds something else, or more or fewer numbers than the first; the file has none of the words.
     """
     places = {word.encode(): place for place, word in reversed(list(enumerate(vocabulary)))}
     size = 0
@@ -50,40 +55,76 @@ def read_word_vectors(path: Path, vocabulary: Sequence[str]) -> WordVectors:
     try:
         with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
-                if number <= 2 and not size:
-                    size = _vector_size(line, number)
+                if not line.strip() or (number == 1 and _is_word2vec_header(line)):
+                    continue
+                if not size:
+                    size = _vector_size(line, f"{path.name}, line {number}")
                     vectors = np.zeros((len(vocabulary), size), np.float32)
-                place = places.get(line.split(None, 1)[0]) if line.strip() else None
-                if size and place is not None and not known[place]:
+                place = places.get(line.split(None, 1)[0])
+                if place is not None and not known[place]:
                     vectors[place], known[place] = _parse(line, size, f"{path.name}, line {number}"), True
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise CustomerError("the file cannot be unpacked", where=path.name, got=str(error)) from error
-    if not size:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise CustomerError(
-            "the file holds no word vectors",
+            "the file cannot be unpacked", where=path.name, got=str(error), todo="write the file again"
+        ) from error
+    if not size:
+        raise _no_vectors(path.name, "no line")
+    if not known.any():
+        raise CustomerError(
+            "the file has a vector for none of the words of the vocabulary",
             where=path.name,
-            allowed="text, a word and its numbers on each line, separated by blanks",
+            got=f"0 of {len(vocabulary)} words known",
+            allowed="words written as they are in the vocabulary",
+            todo="give vectors of the vocabulary's language, in the same case; or remove the file if it holds none",
         )
     return WordVectors(vectors, known)
 
 
-def _vector_size(line: bytes, number: int) -> int:
-    """Return how many numbers follow the word; 0 for word2vec's first line and for what is no such line."""
-    fields = len(line.split())
-    return 0 if number == 1 and fields == 2 and line.split()[1].isdigit() else max(fields - 1, 0)
+def _is_word2vec_header(line: bytes) -> bool:
+    fields = line.split()
+    return len(fields) == 2 and fields[0].isdigit() and fields[1].isdigit()
+
+
+def _vector_size(line: bytes, where: str) -> int:
+    """Return how many numbers follow the word on the first line."""
+    size = len(line.split()) - 1
+    if size < SMALLEST or _parse_numbers(line) is None:
+        raise _no_vectors(where, _quote(line))
+    return size
 
 
 def _parse(line: bytes, size: int, where: str) -> NDArray[np.float32]:
-    fields = line.split()[1:]
-    try:
-        vector = np.array(fields, np.float32)
-    except ValueError:
-        vector = np.array([np.nan], np.float32)
-    if len(vector) != size or not np.isfinite(vector).all():
+    vector = _parse_numbers(line)
+    if vector is None or len(vector) != size:
         raise CustomerError(
             "the line is not a word and its vector",
             where=where,
-            got=line[:60].decode("utf-8", "replace").strip(),
+            got=_quote(line),
             allowed=f"a word and {size} finite numbers, separated by blanks",
+            todo="remove the line, or write it like the first one",
         )
     return vector
+
+
+def _parse_numbers(line: bytes) -> NDArray[np.float32] | None:
+    """Return what follows the word, None unless that is finite numbers."""
+    try:
+        with np.errstate(over="ignore"):
+            vector = np.array(line.split()[1:], np.float32)
+    except ValueError:
+        return None
+    return vector if np.isfinite(vector).all() else None
+
+
+def _no_vectors(where: str, got: str) -> CustomerError:
+    return CustomerError(
+        "the file holds no word vectors",
+        where=where,
+        got=got,
+        allowed=f"text, a word and at least {SMALLEST} finite numbers on each line, separated by blanks",
+        todo="keep nothing but vocab.txt, and if you like one file of word vectors, in this channel",
+    )
+
+
+def _quote(line: bytes) -> str:
+    return line[:60].decode("utf-8", "replace").strip()
