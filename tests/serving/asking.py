@@ -19,4 +19,4 @@ def assert_plain_line(response: TestResponse, status: int) -> str:
 
 def post(client: FlaskClient, body: bytes, content_type: str | None = JSON, **headers: str) -> TestResponse:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return client.post("/invocations", data=body, content_type=content_type, headers=named)
+    return client.post("/invocations", data=body, content_type=content_type, headers=named, buffered=True)

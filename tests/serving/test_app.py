@@ -42,6 +42,14 @@ def test_ping_is_200_with_an_empty_body(client: FlaskClient, method: str) -> Non
     assert (response.status_code, response.data) == (200, b"")
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("OPTIONS", "/ping"), ("OPTIONS", "/invocations"), ("HEAD", "/ping"), ("HEAD", "/"), ("POST", "/invocations")],
+)
+def test_no_answer_claims_to_be_html(client: FlaskClient, method: str, path: str) -> None:
+    assert client.open(path, method=method).mimetype == "text/plain"
+
+
 @pytest.mark.parametrize("accept", list(READERS))
 @pytest.mark.parametrize("name", list(REQUESTS))
 def test_every_request_type_gets_the_models_answer_in_every_response_type(

@@ -6,6 +6,7 @@ import gzip
 import io
 import logging
 import threading
+import time
 import zlib
 from typing import Any
 
@@ -20,6 +21,7 @@ from werkzeug.test import TestResponse
 from topicdock.errors import AlgorithmError, CustomerError
 from topicdock.model import NeuralTopicModel
 from topicdock.serving.app import answer_error, create_app
+from topicdock.serving.requests import decompress
 from topicdock.serving.settings import MEGABYTE, Settings
 
 from .asking import assert_plain_line, post
@@ -48,6 +50,25 @@ def test_a_gzip_body_is_decompressed_first(client: FlaskClient, model: NeuralTop
 def test_a_gzip_body_that_is_broken_or_too_large_is_refused(model: NeuralTopicModel, body: bytes, status: int) -> None:
     client = create_app(model, Settings(body_limit=MEGABYTE)).test_client()
     assert_plain_line(post(client, body, CSV, Content_Encoding="gzip"), status)
+
+
+def test_a_gzip_body_of_many_empty_members_is_unpacked_in_a_moment(client: FlaskClient) -> None:
+    started = time.monotonic()
+    response = post(client, gzip.compress(b"") * 100_000 + gzip.compress(ROW), CSV, Content_Encoding="gzip")
+    assert response.status_code == 200, response.text
+    assert time.monotonic() - started < 3  # 8 seconds if each member copies what follows it
+
+
+def test_a_gzip_member_of_any_length_is_unpacked_whole() -> None:
+    for length in (0, 1, 1023, 1024, 5000, MEGABYTE):
+        content = np.random.default_rng(length).bytes(length)
+        assert decompress(gzip.compress(content) + gzip.compress(b"end"), "gzip", 2 * MEGABYTE) == content + b"end"
+        assert decompress(gzip.compress(content), "x-gzip", length) == content
+
+
+def test_a_gzip_body_of_nothing_is_204_as_an_empty_body(client: FlaskClient) -> None:
+    response = post(client, gzip.compress(b""), CSV, Content_Encoding="gzip")
+    assert (response.status_code, response.data) == (204, b"")
 
 
 def test_a_content_encoding_that_is_not_known_is_415(client: FlaskClient) -> None:
@@ -122,6 +143,31 @@ def test_a_body_shorter_than_announced_is_400(client: FlaskClient) -> None:
     environment: dict[str, Any] = {"wsgi.input": io.BytesIO(ROW), "CONTENT_LENGTH": "100"}
     response = client.post("/invocations", content_type=CSV, environ_overrides=environment)
     assert "too early" in assert_plain_line(response, 400)
+
+
+def test_a_body_cut_short_between_two_documents_is_400(client: FlaskClient) -> None:
+    environment: dict[str, Any] = {
+        "wsgi.input": io.BytesIO(ROW + b"\n"),
+        "wsgi.input_terminated": True,  # as gunicorn says
+        "CONTENT_LENGTH": str(3 * len(ROW + b"\n")),
+    }
+    response = client.post("/invocations", content_type=CSV, environ_overrides=environment)
+    assert "too early: 80 of 240 bytes" in assert_plain_line(response, 400)
+
+
+def test_more_invocations_than_are_admitted_get_503_at_once_and_places_come_back(
+    model: NeuralTopicModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("topicdock.serving.app.ADMITTED", 2)
+    client = create_app(model, Settings()).test_client()
+    inside = [client.post("/invocations", data=body, content_type=CSV) for body in (ROW, b"broken")]
+    refused = post(client, ROW, CSV)
+    assert "busy" in assert_plain_line(refused, 503)
+    assert refused.headers["Retry-After"] == "1"
+    assert client.get("/ping").status_code == 200
+    for response in inside:
+        response.close()  # as the server does once the answer is written
+    assert [post(client, ROW, CSV).status_code for _ in range(4)] == [200] * 4
 
 
 def test_a_request_that_waits_too_long_for_its_turn_gets_503(model: NeuralTopicModel) -> None:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import orjson
 from flask import Flask, Response, request
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from werkzeug.exceptions import HTTPException, NotAcceptable, RequestEntityTooLarge, ServiceUnavailable
+from werkzeug.exceptions import HTTPException, NotAcceptable, RequestEntityTooLarge
 
 from topicdock.corpus import UnsupportedMediaTypeError
 from topicdock.errors import CustomerError
 from topicdock.model import TopicModel
+from topicdock.serving.admission import Admission, Turn
 from topicdock.serving.requests import decode_documents, decompress, read_body
 from topicdock.serving.responses import ENCODERS, RESPONSE_TYPES, choose_response_type
 from topicdock.serving.settings import LARGEST_TRANSFORM_PAYLOAD, MEGABYTE, Settings
 
 LONGEST_MESSAGE = 2048
 """Characters of an error that SageMaker hands on to the client (ModelError.OriginalMessage)."""
+
+ADMITTED = 16
+"""Invocations inside a process at once: reading, waiting for their turn, computing or writing. Others get 503."""
 
 LARGEST_ANSWER = 1 << 25
 """Topic proportions of one response, documents times topics: about 400 MB of JSON, and as much again to make it."""
@@ -33,6 +34,10 @@ _LONGEST_ATTRIBUTES = 1024
 _logger = logging.getLogger(__name__)
 
 
+class _PlainResponse(Response):
+    default_mimetype = "text/plain"  # of empty answers too, and of those that Flask makes itself
+
+
 def create_app(model: TopicModel, settings: Settings) -> Flask:
     """Return the WSGI application that serves `model`.
 
@@ -40,11 +45,12 @@ def create_app(model: TopicModel, settings: Settings) -> Flask:
     transform how to send.
     """
     app = Flask("topicdock", static_folder=None)
-    turn = _Turn(settings.timeout)
+    app.response_class = _PlainResponse
+    turn = Turn(settings.timeout)
 
     @app.get("/ping")
     def ping() -> Response:
-        return Response(status=200, mimetype="text/plain")
+        return _PlainResponse(status=200)
 
     @app.get("/execution-parameters")
     def execution_parameters() -> Response:
@@ -53,17 +59,20 @@ def create_app(model: TopicModel, settings: Settings) -> Flask:
     @app.post("/invocations")
     def invocations() -> Response:
         response_type = _negotiate(request.headers.get("Accept"), settings)
-        body = read_body(request.stream, settings.body_limit, settings.timeout)
+        body = read_body(request.stream, settings.body_limit, settings.timeout, request.content_length)
         if not body:
-            return Response(status=204)
+            return _PlainResponse(status=204)
         with turn.taken():
             body = decompress(body, request.headers.get("Content-Encoding", ""), settings.body_limit)
+            if not body:
+                return _PlainResponse(status=204)
             counts = decode_documents(body, request.headers.get("Content-Type"), model.feature_dim)
             answer = ENCODERS[response_type](model.response_key, transform(model, counts))
         return Response(answer, content_type=response_type)
 
     app.after_request(_return_custom_attributes)
     app.register_error_handler(Exception, answer_error)
+    app.wsgi_app = Admission(app.wsgi_app, "/invocations", ADMITTED, answer_error)  # type: ignore[method-assign]
     return app
 
 
@@ -152,24 +161,3 @@ def _return_custom_attributes(response: Response) -> Response:
     if attributes and len(attributes) <= _LONGEST_ATTRIBUTES and attributes.isascii() and attributes.isprintable():
         response.headers[CUSTOM_ATTRIBUTES] = attributes
     return response
-
-
-class _Turn:
-    """One request at a time computes in each process; the others wait for their turn, within reason.
-
-    A process has more threads than it can compute with, so that those that wait for slow clients are no loss. Computing
-    one after the other answers the first request sooner and the last one no later, and needs the memory of one.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._lock = threading.Lock()
-        self._seconds = seconds
-
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        if not self._lock.acquire(timeout=self._seconds):
-            raise ServiceUnavailable("The service is busy; try again in a moment.", retry_after=1)
-        try:
-            yield
-        finally:
-            self._lock.release()

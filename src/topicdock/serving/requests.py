@@ -14,13 +14,15 @@ from topicdock.corpus import CSV, MediaType, UnsupportedMediaTypeError, decode_c
 from topicdock.errors import CustomerError
 
 _PIECE = 1 << 16
+_SMALLEST_WINDOW = 1 << 8
+"""Bytes of a gzip member that are looked at first: zlib copies all that it is shown and that belongs to the next."""
 _UNLABELLED = MediaType(CSV, {"label_size": "0"})
 """Requests carry no labels. A column too many is a mistake, not a label as it would be in training data."""
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-def read_body(stream: IO[bytes], limit: int, seconds: float) -> bytes:
-    """Read a request body to its end.
+def read_body(stream: IO[bytes], limit: int, seconds: float, announced: int | None = None) -> bytes:
+    """Read a request body to its end: `announced` bytes, where its length is known, within `seconds`.
 
     Raises
     ------
@@ -41,6 +43,9 @@ def read_body(stream: IO[bytes], limit: int, seconds: float) -> bytes:
         if time.monotonic() > deadline:
             raise RequestTimeout(f"The request body did not arrive within {seconds:g} seconds.")
         pieces.append(piece)
+    if announced is not None and size < announced:
+        # What has come may look whole: CSV and RecordIO can be cut between two documents.
+        raise BadRequest(f"The request body ends too early: {size} of {announced} bytes arrived.")
     return b"".join(pieces)
 
 
@@ -74,20 +79,26 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
         raise UnsupportedMediaTypeError(
             "the Content-Encoding of the request is not supported", got=repr(encoding[:100]), allowed="gzip, identity"
         )
-    content = b""
-    while body:  # a gzip file may have several members, one after the other
-        member = zlib.decompressobj(_GZIP)
+    view, offset, size = memoryview(body), 0, 0
+    pieces: list[bytes] = []
+    member, window = zlib.decompressobj(_GZIP), _SMALLEST_WINDOW
+    while offset < len(view):
+        if member.eof:  # a gzip file may have several members, one after the other
+            member, window = zlib.decompressobj(_GZIP), _SMALLEST_WINDOW
+        fed = view[offset : offset + window]
         try:
             # One byte more than allowed tells "exactly the limit" from "too much" without unpacking all of it.
-            content += member.decompress(body, limit + 1 - len(content))
+            pieces.append(member.decompress(fed, limit + 1 - size))
         except zlib.error as error:
             raise CustomerError("the request body is not gzip, as its Content-Encoding says", got=str(error)) from error
-        if len(content) > limit:
+        size += len(pieces[-1])
+        if size > limit:
             raise RequestEntityTooLarge(f"The request body is larger than {limit} bytes once decompressed.")
-        if not member.eof:
-            raise CustomerError("the gzip of the request body is cut short", todo="send the whole body")
-        body = member.unused_data
-    return content
+        offset += len(fed) - len(member.unused_data)
+        window = min(2 * window, _PIECE)
+    if not member.eof:
+        raise CustomerError("the gzip of the request body is cut short", todo="send the whole body")
+    return b"".join(pieces)
 
 
 def decode_documents(body: bytes, content_type: str | None, feature_dim: int) -> csr_matrix:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import socket
@@ -13,25 +14,18 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
-from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
-from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
 from topicdock.artifact import load_model
 from topicdock.contract.layout import Layout
 from topicdock.contract.logs import configure_logging
-from topicdock.errors import TopicdockError
+from topicdock.errors import PlatformError, TopicdockError
 from topicdock.serving.app import create_app
 from topicdock.serving.machine import Machine
 from topicdock.serving.settings import Settings
-
-THREADS = 16
-"""Threads of a worker. One of them computes at a time; the others read and write, or wait for slow clients."""
+from topicdock.serving.worker import DRAINING, THREADS, Worker
 
 SOCKET_PATIENCE = 10
 """Seconds that a connection may stand still in the middle of a request or of its response."""
-
-DRAINING = 25
-"""Seconds for the requests in flight after SIGTERM; SageMaker kills after 30."""
 
 KEEP_ALIVE = 65
 """Seconds that an idle connection is kept, more than the minute after which load balancers let go of theirs.
@@ -39,6 +33,7 @@ KEEP_ALIVE = 65
 If the server were the first to close, a request already on its way would be lost.
 """
 
+_ADDRESS = "0.0.0.0"  # noqa: S104 - SageMaker calls from outside the container
 _logger = logging.getLogger(__name__)
 
 
@@ -48,6 +43,7 @@ def run(environment: Mapping[str, str]) -> int:
     try:
         settings = Settings.from_environment(environment, Machine.probe())
         configure_logging(settings.log_level)
+        _check_port(settings.port)
         model = load_model(Layout.from_environment(environment).model)
     except TopicdockError as error:
         _logger.error("%s: %s", error.prefix, " ".join(str(error).split()))
@@ -62,6 +58,18 @@ def run(environment: Mapping[str, str]) -> int:
     except SystemExit as leaving:  # how gunicorn ends, in the master and in each worker
         return leaving.code if isinstance(leaving.code, int) else 0
     return 0
+
+
+def _check_port(port: int) -> None:
+    # gunicorn would try for five seconds, and then say so three times.
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_ADDRESS, port))
+        except OSError as error:
+            trouble = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror})"
+            todo = "stop what listens there, or choose another port with SAGEMAKER_BIND_TO_PORT"
+            raise PlatformError(f"port {port} {trouble}; to do: {todo}.") from error
 
 
 class _Log(Logger):  # type: ignore[misc]
@@ -79,33 +87,6 @@ class _Log(Logger):  # type: ignore[misc]
             super().exception(msg, *args, **kwargs)
 
 
-class _Worker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's threaded worker, which answers what is not HTTP in one plain line instead of a page of HTML.
-
-    Threaded, because the synchronous worker knows no keep-alive and would let one slow client hold up everybody, the
-    health check included. Greenlets would need patched sockets and gain nothing for work that is all computing.
-    """
-
-    def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
-        try:
-            return bool(super()._keepalive_after(conn, keepalive))
-        except (ParseException, OSError):
-            return False  # a broken body has had its answer, and what follows it cannot be another request
-
-    def handle_error(self, req: object, client: socket.socket, addr: object, exc: Exception) -> None:
-        if isinstance(exc, ParseException):
-            self.log.warning("A request is not HTTP: %s", ascii(str(exc))[:500])
-            status, line = "400 Bad Request", "The request is not HTTP as it should be."
-        else:
-            self.log.exception("A request failed outside the application")
-            status, line = "500 Internal Server Error", "Internal error: the request could not be answered."
-        head = f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: {len(line)}"
-        try:
-            client.sendall(f"{head}\r\n\r\n{line}".encode("ascii"))
-        except OSError as error:
-            self.log.debug("The client did not wait for its error: %s", error)
-
-
 class _Server(BaseApplication):  # type: ignore[misc]
     """gunicorn, told everything here and nothing by files, flags or variables of its own."""
 
@@ -115,12 +96,12 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         chosen = {
-            "bind": [f"0.0.0.0:{self._settings.port}"],  # SageMaker calls from outside the container
+            "bind": [f"{_ADDRESS}:{self._settings.port}"],
             "workers": self._settings.workers,
-            "worker_class": _Worker,
+            "worker_class": Worker,
             "threads": THREADS,
             "timeout": self._settings.timeout,
-            "graceful_timeout": DRAINING,
+            "graceful_timeout": DRAINING + 2,  # the workers end by themselves, and say why
             "keepalive": KEEP_ALIVE,
             "preload_app": True,
             "logger_class": _Log,

@@ -1,0 +1,76 @@
+"""Who may come in, and whose turn it is: what keeps a busy process answering its health check."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from werkzeug.exceptions import ServiceUnavailable
+from werkzeug.wsgi import ClosingIterator
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+class Admission:
+    """A WSGI application that lets so many requests for one path in at once, and refuses the others there and then.
+
+    A request is inside from before its body is read until its answer is written, for all of that may be slow and takes
+    a thread; the threads that are left answer the health check.
+
+    Parameters
+    ----------
+    app : WSGI application
+    path : str
+    most : int
+        Requests for `path` inside at once; all other paths are free.
+    refuse : callable
+        Turns the error of a refused request into its answer.
+    """
+
+    def __init__(
+        self, app: WSGIApplication, path: str, most: int, refuse: Callable[[Exception], WSGIApplication]
+    ) -> None:
+        self._app, self._path, self._refuse = app, path, refuse
+        self._places = threading.BoundedSemaphore(most)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request, or refuse it."""
+        if environ.get("PATH_INFO") != self._path:
+            return self._app(environ, start_response)
+        if not self._places.acquire(blocking=False):
+            return self._refuse(_busy())(environ, start_response)
+        try:
+            answer = self._app(environ, start_response)
+        except BaseException:
+            self._places.release()
+            raise
+        return ClosingIterator(answer, self._places.release)
+
+
+class Turn:
+    """One request at a time computes in each process; the others wait for their turn, within reason.
+
+    A process has more threads than it can compute with, so that those that wait for slow clients are no loss. Computing
+    one after the other answers the first request sooner and the last one no later, and needs the memory of one.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._lock = threading.Lock()
+        self._seconds = seconds
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Hold the turn, or raise ServiceUnavailable when it has not come after the seconds allowed."""
+        if not self._lock.acquire(timeout=self._seconds):
+            raise _busy()
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+
+def _busy() -> ServiceUnavailable:
+    return ServiceUnavailable("The service is busy; try again in a moment.", retry_after=1)
