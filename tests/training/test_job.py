@@ -139,6 +139,7 @@ def test_a_job_with_nothing_optional_trains(tmp_path: Path) -> None:
     result = job.train()
     assert result.returncode == 0, result.stdout
     assert "Vocab file is not provided" in result.stdout
+    assert "Chosen for 400 documents: {'mini_batch_size': '50', 'num_patience_epochs': '2'" in result.stdout
     assert re.search(r"Topics from epoch:final \(num_topics:4\) \[, tu [01]\.\d\d\]:\n.*\] [\d ]+\n", result.stdout)
     assert "holds no file of word vectors" in result.stdout
     assert "Test data is not provided." in result.stdout

@@ -18,7 +18,7 @@ from topicdock.contract.stopping import Stopped, StopRequest
 from topicdock.errors import CustomerError
 from topicdock.spec.registry import choose_algorithm
 from topicdock.training.data import TrainingData, read_training_data
-from topicdock.training.log import JobLog, log_configuration
+from topicdock.training.log import JobLog, log_configuration, log_resolved
 from topicdock.training.topics import TopicReport
 
 ALGORITHM_VARIABLE = "TOPICDOCK_ALGORITHM"
@@ -67,8 +67,9 @@ def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest) -> N
     algorithm = importlib.import_module(specification.module)
     threads = importlib.import_module("topicdock.algorithms.threads").use_available_cores()
     _logger.info("Number of GPUs being used: 0; number of threads: %d", threads)
-    final = hyperparameters.resolve(data.train.shape[0]).model_dump()
-    log = JobLog(specification.log_name, cluster.current_host, final["epochs"], final["mini_batch_size"])
+    resolved = hyperparameters.resolve(data.train.shape[0]).model_dump()
+    log_resolved(final, resolved, data.train.shape[0])
+    log = JobLog(specification.log_name, cluster.current_host, resolved["epochs"], resolved["mini_batch_size"])
     log.took("setuptime", time.perf_counter() - began)
     stop.defer()
     began = time.perf_counter()

@@ -24,6 +24,13 @@ def log_configuration(
     _logger.info("Final configuration: %s", {name: spell(value) for name, value in final.items()})
 
 
+def log_resolved(before: Mapping[str, Any], after: Mapping[str, Any], documents: int) -> None:
+    """Log what every ``auto`` comes to now that the number of training documents is known."""
+    chosen = {name: spell(value) for name, value in after.items() if value != before[name]}
+    if chosen:
+        _logger.info("Chosen for %d documents: %s", documents, chosen)
+
+
 class JobLog:
     """Receives a fit's progress and writes the built-in's lines.
 
