@@ -156,7 +156,10 @@ def _read_vocabulary(channel: ChannelConfig | None, feature_dim: int) -> tuple[s
 
 def _read_word_vectors(channel: ChannelConfig | None, vocabulary: tuple[str, ...] | None) -> WordVectors | None:
     """Read the one other file of the auxiliary channel, if there is one; say in the log why there are no vectors."""
-    files = [] if channel is None else [p for p in list_data_files(channel.folder) if p.name != VOCABULARY]
+    try:
+        files = [] if channel is None else [p for p in list_data_files(channel.folder) if p.name != VOCABULARY]
+    except CustomerError as error:
+        raise error.inside(f"channel {AUXILIARY}") from error
     if channel is None or vocabulary is None or not files:
         _logger.info(
             "Topics are not judged by word vectors (wetc): the channel %s holds no file of word vectors beside %s.",
