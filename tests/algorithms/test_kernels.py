@@ -23,7 +23,7 @@ DENSE = torch.from_numpy(COUNTS.toarray())
 
 
 def batch(counts: csr_matrix = COUNTS) -> Batch:
-    return Batch.of(counts, counts, log_input=False)
+    return Batch.of(counts, log_input=False)
 
 
 def random(*shape: int, seed: int) -> torch.Tensor:

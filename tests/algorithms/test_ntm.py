@@ -69,7 +69,7 @@ def test_topic_weights_are_a_simplex(fitted: Fit) -> None:
 def test_the_served_model_is_the_graph_that_was_trained(given: dict[str, str]) -> None:
     result = fit(COUNTS, settings(epochs=3, **given))
     network = result.score.__self__.network  # type: ignore[attr-defined]
-    documents = Batch.of(COUNTS, COUNTS, log_input=result.model.metadata.hyperparameters["encoder_input"] == "log1p")
+    documents = Batch.of(COUNTS, log_input=result.model.metadata.hyperparameters["encoder_input"] == "log1p")
     with torch.no_grad():
         mu, _ = network.posterior(documents, training=False)
         graph = torch.softmax(mu, 1)

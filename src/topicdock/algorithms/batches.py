@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from topicdock.algorithms.sparse import WordMajor, to_tensor
+from topicdock.algorithms.sparse import WordMajor, cut_rows, group_by_word
 
 _PREPARED_DOCUMENTS = 16_384
+_PREPARED_COLUMNS = 1 << 24
+"""Batches times words of the vocabulary that are laid out at a time; each takes some bytes."""
 _SEEN_SHARE = (0.1, 0.6)
 """Between which bounds the share of a document that the encoder sees is drawn."""
 _DIVIDED = 0.6
@@ -35,7 +37,7 @@ class Batch:
     input : sparse Tensor, shape (B, V)
         What the encoder is given: counts or log(1 + counts).
     input_by_word : WordMajor
-        The same by word, for the gradient of the first layer; None when there is to be none.
+        The same by word, for the gradient of the first layer.
     values : Tensor, shape (nnz,)
         The counts that the decoder is to predict.
     positions : Tensor of int64, shape (nnz,)
@@ -47,28 +49,17 @@ class Batch:
     """
 
     input: Tensor
-    input_by_word: WordMajor | None
+    input_by_word: WordMajor
     values: Tensor
     positions: Tensor
     starts: Tensor
     lengths: Tensor
 
     @classmethod
-    def of(cls, seen: csr_matrix, predicted: csr_matrix, *, log_input: bool, training: bool = True) -> Batch:
-        """Lay out documents of which the encoder sees `seen` and the decoder predicts `predicted`, both (B, V)."""
-        shown = seen.log1p() if log_input else seen
-        documents, vocabulary_size = predicted.shape
-        starts = predicted.indptr.astype(np.int64)
-        rows = np.repeat(np.arange(documents, dtype=np.int64), np.diff(starts))
-        lengths = np.bincount(rows, predicted.data, documents).astype(np.float32)
-        return cls(
-            to_tensor(shown),
-            WordMajor.of(shown) if training else None,
-            torch.from_numpy(predicted.data),
-            torch.from_numpy(rows * vocabulary_size + predicted.indices),
-            torch.from_numpy(starts),
-            torch.from_numpy(lengths),
-        )
+    def of(cls, counts: csr_matrix, *, log_input: bool) -> Batch:
+        """Lay out documents, shape (B, V), to be scored or trained on as they are."""
+        settings = BatchSettings(len(counts.indptr), 1.0, 0, log_input, predict_unseen=False, join_last=False)
+        return _prepare(counts, [0, counts.shape[0]], settings, np.random.default_rng(0))[0]
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -97,7 +88,7 @@ def iterate(counts: csr_matrix, settings: BatchSettings, epoch: int) -> Iterator
     order = np.random.default_rng([settings.seed, epoch]).permutation(counts.shape[0])
     order = order[: int(np.ceil(settings.sub_sample * counts.shape[0]))]
     cuts = _cut(len(order), settings)
-    per_group = max(1, _PREPARED_DOCUMENTS // settings.mini_batch_size)
+    per_group = max(1, min(_PREPARED_DOCUMENTS // settings.mini_batch_size, _PREPARED_COLUMNS // counts.shape[1]))
     groups = [cuts[start : start + per_group + 1] for start in range(0, len(cuts) - 1, per_group)]
 
     def prepare(number: int) -> list[Batch]:
@@ -128,10 +119,29 @@ def _cut(documents: int, settings: BatchSettings) -> list[int]:
 def _prepare(
     counts: csr_matrix, bounds: list[int], settings: BatchSettings, generator: np.random.Generator
 ) -> list[Batch]:
+    """Lay out some thousands of documents as batches that begin at `bounds`, all at once as far as possible."""
     seen, predicted = split(counts, generator) if settings.predict_unseen else (counts, counts)
-    return [
-        Batch.of(seen[start:end], predicted[start:end], log_input=settings.log_input) for start, end in pairwise(bounds)
-    ]
+    shown = seen.log1p() if settings.log_input else seen
+    by_word = group_by_word(shown, bounds)
+    documents, vocabulary_size = predicted.shape
+    starts = predicted.indptr.astype(np.int64)
+    rows = np.repeat(np.arange(documents, dtype=np.int64), np.diff(starts))
+    lengths = np.bincount(rows, predicted.data, documents).astype(np.float32)
+    positions = rows * vocabulary_size + predicted.indices
+    batches = []
+    for (start, end), words in zip(pairwise(bounds), by_word, strict=True):
+        first, last = starts[start], starts[end]
+        batches.append(
+            Batch(
+                cut_rows(shown, start, end),
+                words,
+                torch.from_numpy(predicted.data[first:last]),
+                torch.from_numpy(positions[first:last] - start * vocabulary_size),
+                torch.from_numpy(starts[start : end + 1] - first),
+                torch.from_numpy(lengths[start:end]),
+            )
+        )
+    return batches
 
 
 def split(counts: csr_matrix, generator: np.random.Generator) -> tuple[csr_matrix, csr_matrix]:

@@ -243,8 +243,7 @@ class _Trainer:
         """Return the losses of documents, shape (D, V), at the posterior's mean."""
         total = _Sums()
         for start in range(0, counts.shape[0], _SCORING_BATCH):
-            part = counts[start : start + _SCORING_BATCH]
-            batch = Batch.of(part, part, log_input=self._batching.log_input, training=False)
+            batch = Batch.of(counts[start : start + _SCORING_BATCH], log_input=self._batching.log_input)
             mu, logvar = self.network.posterior(batch, training=False)
             recon = self.network.decoder(torch.softmax(mu, 1), batch)
             total.add(batch, float(recon), float(self._prior.divergence(mu, logvar).sum()))

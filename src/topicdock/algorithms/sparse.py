@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
@@ -26,16 +28,37 @@ class WordMajor:
     words: Tensor
     counts: Tensor
 
-    @classmethod
-    def of(cls, documents: csr_matrix) -> WordMajor:
-        """Return the documents, shape (B, V), by word."""
-        by_word = documents.tocsc()
-        occurrences = np.diff(by_word.indptr)
-        words = np.flatnonzero(occurrences)
-        starts = np.zeros(len(words) + 1, by_word.indptr.dtype)
-        np.cumsum(occurrences[words], out=starts[1:])
-        rows = csr_matrix((by_word.data, by_word.indices, starts), (len(words), documents.shape[0]))
-        return cls(torch.from_numpy(words), to_tensor(rows))
+
+def group_by_word(documents: csr_matrix, bounds: Sequence[int]) -> list[WordMajor]:
+    """Return the documents of each batch by word; batch i is the rows from ``bounds[i]`` to ``bounds[i + 1]``.
+
+    All batches are turned at once: each has columns of its own in one matrix of (D, batches times V), and the matrix is
+    put into column order.
+    """
+    vocabulary_size, batches = documents.shape[1], len(bounds) - 1
+    batch_of = np.repeat(np.arange(batches, dtype=np.int64), np.diff(bounds))
+    entries = np.diff(documents.indptr)
+    columns = documents.indices + np.repeat(batch_of * vocabulary_size, entries)
+    wide = csr_matrix(
+        (documents.data, columns, documents.indptr), (documents.shape[0], batches * vocabulary_size)
+    ).tocsc()
+    rows = wide.indices - np.repeat(np.asarray(bounds[:-1]), np.diff(wide.indptr[::vocabulary_size]))
+    occurrences = np.diff(wide.indptr)
+    found = []
+    for batch, size in enumerate(np.diff(bounds)):
+        begin, end = batch * vocabulary_size, (batch + 1) * vocabulary_size
+        words = np.flatnonzero(occurrences[begin:end])
+        first, last = wide.indptr[begin], wide.indptr[end]
+        starts = np.append(wide.indptr[begin + words], last) - first
+        found.append(
+            WordMajor(
+                torch.from_numpy(words),
+                _to_tensor(
+                    starts, rows[first:last].astype(starts.dtype), wide.data[first:last], (len(words), int(size))
+                ),
+            )
+        )
+    return found
 
 
 @dataclass(frozen=True)
@@ -50,14 +73,16 @@ class RowGradient:
         return torch.zeros_like(weight).index_copy_(0, self.rows, self.values)
 
 
-def to_tensor(matrix: csr_matrix) -> Tensor:
-    """Return a sparse CSR tensor that shares the memory of `matrix`."""
+def cut_rows(matrix: csr_matrix, start: int, end: int) -> Tensor:
+    """Return some rows as a sparse tensor that shares the memory of `matrix`."""
+    first, last = matrix.indptr[start], matrix.indptr[end]
+    starts = matrix.indptr[start : end + 1] - first
+    return _to_tensor(starts, matrix.indices[first:last], matrix.data[first:last], (end - start, matrix.shape[1]))
+
+
+def _to_tensor(starts: NDArray[Any], columns: NDArray[Any], values: NDArray[Any], shape: tuple[int, int]) -> Tensor:
     return torch.sparse_csr_tensor(
-        torch.from_numpy(matrix.indptr),
-        torch.from_numpy(matrix.indices),
-        torch.from_numpy(matrix.data),
-        matrix.shape,
-        check_invariants=False,
+        torch.from_numpy(starts), torch.from_numpy(columns), torch.from_numpy(values), shape, check_invariants=False
     )
 
 
