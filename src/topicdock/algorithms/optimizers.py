@@ -87,7 +87,8 @@ class Optimizer:
                     values = self._prepare(rows.values, parameter.tensor, None)
                     _adam_rows(parameter, RowGradient(rows.rows, values), rate, self._steps)
                     continue
-                gradient = rows.densify(parameter.tensor)
+                (dense,) = _zeros(parameter, "gradient")  # the same memory in every step
+                gradient = rows.write(dense)
             if gradient is None:
                 continue
             decay = self._decay(parameter)

@@ -68,9 +68,9 @@ class RowGradient:
     rows: Tensor
     values: Tensor
 
-    def densify(self, weight: Tensor) -> Tensor:
-        """Return it in the shape of `weight`, zeros included."""
-        return torch.zeros_like(weight).index_copy_(0, self.rows, self.values)
+    def write(self, dense: Tensor) -> Tensor:
+        """Write it, zeros included, into a tensor of the weight's shape, and return that."""
+        return dense.zero_().index_copy_(0, self.rows, self.values)
 
 
 def cut_rows(matrix: csr_matrix, start: int, end: int) -> Tensor:
