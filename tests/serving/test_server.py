@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -181,6 +182,30 @@ def test_a_killed_worker_is_replaced_and_the_service_goes_on(base: Path) -> None
         assert running.ask("POST", "/invocations", ROW, {"Content-Type": CSV}).status == 200
         status, _ = running.stop()
     assert status == 0
+
+
+HOLD_BACK = """
+import os, signal
+from topicdock.serving.worker import hold_back_signals
+hold_back_signals()
+child = os.fork()
+held = signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+if not child:
+    os._exit(1 if held else 0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), held)
+"""
+
+
+def test_a_stop_waits_until_a_new_worker_can_take_it() -> None:
+    result = subprocess.run([sys.executable, "-c", HOLD_BACK], capture_output=True, text=True, check=True)
+    assert result.stdout == "1 False\n"  # held back in the child, not in the parent
+
+
+def test_a_service_stopped_as_soon_as_it_answers_ends_at_once(base: Path) -> None:
+    with Service(base, {"SAGEMAKER_MODEL_SERVER_WORKERS": "8"}) as running:
+        status, seconds = running.stop()
+    assert status == 0
+    assert seconds < 15
 
 
 def test_sigterm_ends_an_idle_service_with_0_at_once(base: Path) -> None:

@@ -22,7 +22,7 @@ from topicdock.errors import PlatformError, TopicdockError
 from topicdock.serving.app import create_app
 from topicdock.serving.machine import Machine
 from topicdock.serving.settings import Settings
-from topicdock.serving.worker import DRAINING, THREADS, Worker
+from topicdock.serving.worker import DRAINING, THREADS, Worker, hold_back_signals
 
 SOCKET_PATIENCE = 10
 """Seconds that a connection may stand still in the middle of a request or of its response."""
@@ -53,6 +53,7 @@ def run(environment: Mapping[str, str]) -> int:
     # Objects that the collector never looks at are never written to, so the workers go on sharing their memory.
     gc.collect()
     gc.freeze()
+    hold_back_signals()
     try:
         server.run()
     except SystemExit as leaving:  # how gunicorn ends, in the master and in each worker

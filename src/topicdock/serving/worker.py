@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import selectors
+import signal
 import socket
 import time
 from collections import deque
@@ -34,6 +35,19 @@ _LEFTOVERS = 0.05
 """Seconds to skip what a request's answer did not need of its body, so that the connection can go on."""
 
 _PEEK = 1 << 16
+_STOPPING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
+
+
+def hold_back_signals() -> None:
+    """Hold SIGTERM and its like back in every new process until it has handlers of its own.
+
+    A worker that is told to stop between its fork and its first handlers would forget it, and the first process would
+    wait for it until its patience is over.
+    """
+    os.register_at_fork(
+        before=partial(signal.pthread_sigmask, signal.SIG_BLOCK, _STOPPING),
+        after_in_parent=partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, _STOPPING),
+    )
 
 
 class Worker(gthread.ThreadWorker):  # type: ignore[misc]
@@ -53,6 +67,11 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._heads = BoundedSemaphore(HEADS)
         self._leaving: deque[tuple[float, socket.socket]] = deque()
+
+    def init_signals(self) -> None:
+        """Take the signals that were held back while this process was made; see :func:`hold_back_signals`."""
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
 
     def init_process(self) -> None:
         """Set up the worker in its own process."""
