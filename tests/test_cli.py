@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import botocore.session
+import botocore.validate
 import pytest
 from click.testing import CliRunner
 
@@ -54,8 +56,8 @@ def test_hyperparameters_are_as_create_algorithm_wants_them() -> None:
     ("shape", "what"), [("HyperParameterSpecifications", "hyperparameters"), ("ParameterRanges", "ranges")]
 )
 def test_botocore_accepts_what_is_printed(shape: str, what: str) -> None:
-    session = pytest.importorskip("botocore.session").get_session()
-    validator = pytest.importorskip("botocore.validate").ParamValidator()
+    session = botocore.session.get_session()
+    validator = botocore.validate.ParamValidator()
     shapes = session.get_service_model("sagemaker").shape_for(shape)
     report = validator.validate(json.loads(describe("--as", what)), shapes)
     assert not report.has_errors(), report.generate_report()

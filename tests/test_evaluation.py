@@ -41,14 +41,14 @@ def test_npmi_is_what_brute_force_gives() -> None:
 
 
 def test_npmi_agrees_with_gensim() -> None:
-    models = pytest.importorskip("gensim.models")
-    dictionaries = pytest.importorskip("gensim.corpora")
+    from gensim import corpora, models  # slow to import, and of use to this test alone
+
     counts = random_counts(200, 12, mean=0.4, seed=3)
     texts = [[str(word) for word in row.indices] for row in counts]
     top_words = np.array([[0, 1, 2, 3], [8, 9, 10, 11]])
     coherence = models.CoherenceModel(
         topics=[[str(word) for word in topic] for topic in top_words],
-        texts=texts, dictionary=dictionaries.Dictionary(texts), coherence="c_npmi", window_size=10_000, processes=1,
+        texts=texts, dictionary=corpora.Dictionary(texts), coherence="c_npmi", window_size=10_000, processes=1,
     )  # fmt: skip
     np.testing.assert_allclose(npmi(counts, top_words), coherence.get_coherence_per_topic(), atol=1e-6)
 
