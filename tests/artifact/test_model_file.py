@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,14 @@ def test_a_saved_model_answers_as_before(tmp_path: Path) -> None:
     loaded = load_model(tmp_path)
     np.testing.assert_array_equal(loaded.transform(random_counts()), MODEL.transform(random_counts()))
     assert loaded.metadata == MODEL.metadata
+
+
+def test_a_saved_model_knows_how_its_texts_were_cut(tmp_path: Path) -> None:
+    model = random_model()
+    model.metadata = replace(model.metadata, text_rules={"min_length": 3})
+    save_model(model, tmp_path)
+    assert load_model(tmp_path).metadata.text_rules == {"min_length": 3}
+    assert MODEL.metadata.text_rules is None
 
 
 def test_the_same_model_is_the_same_file() -> None:

@@ -144,6 +144,7 @@ def decode_model(content: bytes) -> TopicModel:
         hyperparameters=_field(meta, "hyperparameters", dict, "an object, or null") or {},
         vocabulary=None if vocabulary is None else tuple(map(str, vocabulary)),
         training=_field(meta, "training", dict, "an object, or null") or {},
+        text_rules=_field(meta, "text_rules", dict, "an object, or null"),
     )
     model = MODELS[algorithm](named, metadata)
     if metadata.vocabulary is not None and len(metadata.vocabulary) != model.feature_dim:
@@ -190,6 +191,7 @@ def _describe(model: TopicModel) -> dict[str, Any]:
         "feature_dim": model.feature_dim,
         "hyperparameters": dict(metadata.hyperparameters),
         "training": dict(metadata.training),
+        "text_rules": None if metadata.text_rules is None else dict(metadata.text_rules),
         "vocabulary": None if metadata.vocabulary is None else list(metadata.vocabulary),
     }
 

@@ -26,11 +26,14 @@ class Metadata:
         Word v of the corpus at position v, or None when training was given no vocabulary.
     training : mapping of str to JSON value
         How the fit went: epochs, losses, coherence, diversity, documents seen.
+    text_rules : mapping of str to JSON value, or None
+        How the texts were cut into words, as ``topicdock.text.TextRules`` reads it; None when training was not told.
     """
 
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     vocabulary: tuple[str, ...] | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
+    text_rules: Mapping[str, Any] | None = None
 
 
 class TopicModel(ABC):

@@ -17,6 +17,8 @@ from topicdock.corpus.vocabulary import read_vocabulary
 from topicdock.corpus.word_vectors import WordVectors, read_word_vectors
 from topicdock.errors import CustomerError
 from topicdock.spec.algorithm import Specification
+from topicdock.text import TextRules
+from topicdock.text.manifest import MANIFEST, read_text_rules
 
 AUXILIARY = "auxiliary"
 VOCABULARY = "vocab.txt"
@@ -34,6 +36,7 @@ class TrainingData:
     test: csr_matrix | None
     vocabulary: tuple[str, ...] | None
     word_vectors: WordVectors | None
+    text_rules: TextRules | None = None
 
 
 def read_training_data(
@@ -69,7 +72,8 @@ def read_training_data(
     held_out = {name: _read_held_out(channels.get(name), feature_dim) for name in ("validation", "test")}
     vocabulary = _read_vocabulary(channels.get(AUXILIARY), feature_dim)
     vectors = _read_word_vectors(channels.get(AUXILIARY), vocabulary)
-    return TrainingData(train, held_out["validation"], held_out["test"], vocabulary, vectors)
+    rules = _read_text_rules(channels.get(AUXILIARY))
+    return TrainingData(train, held_out["validation"], held_out["test"], vocabulary, vectors, rules)
 
 
 def _mistakes(channel: ChannelConfig, content_types: tuple[str, ...]) -> list[str]:
@@ -157,9 +161,10 @@ def _read_vocabulary(channel: ChannelConfig | None, feature_dim: int) -> tuple[s
 def _read_word_vectors(channel: ChannelConfig | None, vocabulary: tuple[str, ...] | None) -> WordVectors | None:
     """Read the one other file of the auxiliary channel, if there is one; say in the log why there are no vectors."""
     try:
-        files = [] if channel is None else [p for p in list_data_files(channel.folder) if p.name != VOCABULARY]
+        found = [] if channel is None else list_data_files(channel.folder)
     except CustomerError as error:
         raise error.inside(f"channel {AUXILIARY}") from error
+    files = [path for path in found if path.name not in (VOCABULARY, MANIFEST)]
     if channel is None or vocabulary is None or not files:
         _logger.info(
             "Topics are not judged by word vectors (wetc): the channel %s holds no file of word vectors beside %s.",
@@ -170,12 +175,22 @@ def _read_word_vectors(channel: ChannelConfig | None, vocabulary: tuple[str, ...
     if len(files) > 1:
         _logger.warning("Not read: %s; one file of word vectors is.", ", ".join(path.name for path in files[1:]))
     try:
-        found = read_word_vectors(files[0], vocabulary)
+        vectors = read_word_vectors(files[0], vocabulary)
     except CustomerError as error:
         raise error.inside(f"channel {channel.name}") from error
-    if not found.known.all():
+    if not vectors.known.all():
         _logger.warning(
             "%d out of %d in vocabulary do not have embeddings! Default vector used for unknown embedding!",
-            len(found.known) - found.known.sum(), len(found.known),
+            len(vectors.known) - vectors.known.sum(), len(vectors.known),
         )  # fmt: skip
-    return found
+    return vectors
+
+
+def _read_text_rules(channel: ChannelConfig | None) -> TextRules | None:
+    """Read how the texts were cut into words, if they were prepared by topicdock."""
+    if channel is None:
+        return None
+    try:
+        return read_text_rules(channel.folder / MANIFEST)
+    except CustomerError as error:
+        raise error.inside(f"channel {channel.name}") from error

@@ -97,6 +97,8 @@ def _finish(fitted: Any, data: TrainingData, layout: Layout, log: JobLog) -> Non
     topics = TopicReport.of(fitted.model, data.train, data.word_vectors)
     topics.log(with_vocabulary=data.vocabulary is not None)
     training |= topics.summary()
+    if data.text_rules is not None:
+        fitted.model.metadata = replace(fitted.model.metadata, text_rules=data.text_rules.to_mapping())
     log.took("model.score.time", time.perf_counter() - began)
     _save(fitted.model, training, topics, layout, log)
     if data.test is None:
