@@ -63,7 +63,7 @@ def _dense(counts: csr_matrix, topics: int, seed: int) -> Fitted:
     import torch
 
     from benchmarks.dense_ntm import DenseNTM, train_steps
-    from topicdock.algorithms.ntm import Prior
+    from topicdock.algorithms.prior import Prior
 
     torch.manual_seed(seed)
     model = DenseNTM(counts.shape[1], topics, max(200, 2 * topics), Prior.laplace(0.02, topics).variance)

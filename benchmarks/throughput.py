@@ -23,7 +23,8 @@ import torch
 from scipy.sparse import csr_matrix, load_npz, random_array
 
 from benchmarks.dense_ntm import DenseNTM, train_steps
-from topicdock.algorithms.ntm import Prior, _Trainer
+from topicdock.algorithms.ntm import _Trainer
+from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.threads import use_available_cores
 from topicdock.spec.ntm import NTMHyperparameters
 

@@ -13,8 +13,10 @@ from scipy.sparse import csr_matrix, vstack
 from tests.models import random_counts
 from topicdock.algorithms.batches import Batch, BatchSettings, iterate, split
 from topicdock.algorithms.decoder import Decoder
-from topicdock.algorithms.ntm import Prior, _Trainer, background, one_cycle_factor
+from topicdock.algorithms.ntm import _Trainer
+from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.sparse import SparseLayer
+from topicdock.algorithms.variational import background, one_cycle_factor
 from topicdock.spec.ntm import NTMHyperparameters
 
 EMPTY = csr_matrix((1, 30), dtype=np.float32)
@@ -23,7 +25,7 @@ DENSE = torch.from_numpy(COUNTS.toarray())
 
 
 def batch(counts: csr_matrix = COUNTS) -> Batch:
-    return Batch.of(counts, log_input=False)
+    return Batch.of(counts, "counts")
 
 
 def random(*shape: int, seed: int) -> torch.Tensor:
@@ -91,7 +93,7 @@ def test_a_split_document_is_the_sum_of_its_parts() -> None:
     assert 0 < both < (counts.data > 1).sum()
 
 
-SETTINGS = BatchSettings(16, 1.0, 0, log_input=True, predict_unseen=False, join_last=False)
+SETTINGS = BatchSettings(16, 1.0, 0, "log1p", predict_unseen=False, join_last=False)
 
 
 @pytest.mark.parametrize("prepared", [10, 1000])

@@ -13,7 +13,8 @@ from scipy.sparse import csr_matrix, vstack
 
 from tests.jobs import planted_corpus
 from topicdock.algorithms.batches import Batch
-from topicdock.algorithms.ntm import Fit, fit
+from topicdock.algorithms.fitting import Fit
+from topicdock.algorithms.ntm import fit
 from topicdock.algorithms.progress import EpochReport
 from topicdock.artifact import decode_model, encode_model
 from topicdock.errors import AlgorithmError
@@ -69,7 +70,7 @@ def test_topic_weights_are_a_simplex(fitted: Fit) -> None:
 def test_the_served_model_is_the_graph_that_was_trained(given: dict[str, str]) -> None:
     result = fit(COUNTS, settings(epochs=3, **given))
     network = result.score.__self__.network  # type: ignore[attr-defined]
-    documents = Batch.of(COUNTS, log_input=result.model.metadata.hyperparameters["encoder_input"] == "log1p")
+    documents = Batch.of(COUNTS, result.model.metadata.hyperparameters["encoder_input"])
     with torch.no_grad():
         mu, _ = network.posterior(documents, training=False)
         graph = torch.softmax(mu, 1)

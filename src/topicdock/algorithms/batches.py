@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,7 +19,9 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from topicdock.algorithms.sparse import WordMajor, cut_rows, group_by_word
+from topicdock.corpus.bag_of_words import to_frequencies
 
+EncoderInput = Literal["counts", "log1p", "frequencies"]
 _PREPARED_DOCUMENTS = 16_384
 _PREPARED_COLUMNS = 1 << 24
 """Batches times words of the vocabulary that are laid out at a time; each takes some bytes."""
@@ -35,7 +38,7 @@ class Batch:
     Attributes
     ----------
     input : sparse Tensor, shape (B, V)
-        What the encoder is given: counts or log(1 + counts).
+        What the encoder is given: counts, their log(1 + counts), or their shares of the document.
     input_by_word : WordMajor
         The same by word, for the gradient of the first layer.
     values : Tensor, shape (nnz,)
@@ -56,9 +59,9 @@ class Batch:
     lengths: Tensor
 
     @classmethod
-    def of(cls, counts: csr_matrix, *, log_input: bool) -> Batch:
+    def of(cls, counts: csr_matrix, encoder_input: EncoderInput) -> Batch:
         """Lay out documents, shape (B, V), to be scored or trained on as they are."""
-        settings = BatchSettings(len(counts.indptr), 1.0, 0, log_input, predict_unseen=False, join_last=False)
+        settings = BatchSettings(len(counts.indptr), 1.0, 0, encoder_input, predict_unseen=False, join_last=False)
         return _prepare(counts, [0, counts.shape[0]], settings, np.random.default_rng(0))[0]
 
     def __len__(self) -> int:
@@ -78,7 +81,7 @@ class BatchSettings:
     mini_batch_size: int
     sub_sample: float
     seed: int
-    log_input: bool
+    encoder_input: EncoderInput
     predict_unseen: bool
     join_last: bool
 
@@ -121,7 +124,7 @@ def _prepare(
 ) -> list[Batch]:
     """Lay out some thousands of documents as batches that begin at `bounds`, all at once as far as possible."""
     seen, predicted = split(counts, generator) if settings.predict_unseen else (counts, counts)
-    shown = seen.log1p() if settings.log_input else seen
+    shown = show(seen, settings.encoder_input)
     by_word = group_by_word(shown, bounds)
     documents, vocabulary_size = predicted.shape
     starts = predicted.indptr.astype(np.int64)
@@ -142,6 +145,13 @@ def _prepare(
             )
         )
     return batches
+
+
+def show(counts: csr_matrix, encoder_input: EncoderInput) -> csr_matrix:
+    """Return what an encoder is shown of documents, shape (D, V): see the hyperparameter ``encoder_input``."""
+    if encoder_input == "log1p":
+        return counts.log1p()
+    return to_frequencies(counts) if encoder_input == "frequencies" else counts
 
 
 def split(counts: csr_matrix, generator: np.random.Generator) -> tuple[csr_matrix, csr_matrix]:

@@ -73,6 +73,11 @@ class Optimizer:
         self._lazy = settings.lazy and settings.name == "adam" and not settings.weight_decay
         self._steps = 0
 
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate that was set, before any schedule's factor."""
+        return self._settings.learning_rate
+
     @torch.no_grad()
     def step(self, factor: float = 1.0) -> None:
         """Take one step with the learning rate multiplied by `factor`, and forget the gradients."""

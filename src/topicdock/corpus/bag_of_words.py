@@ -183,3 +183,9 @@ def _raise_for_first_bad_document(
         allowed=f"0 to {FLOAT32_MAX:.4g}",
         todo="write 0 where a word does not occur" if np.isnan(exact[first]) else todo,
     )
+
+
+def to_frequencies(counts: csr_matrix) -> csr_matrix:
+    """Return counts divided by the length of their document, shape (D, V); an empty document stays empty."""
+    lengths = np.repeat(np.asarray(counts.sum(axis=1), np.float32).ravel(), np.diff(counts.indptr))
+    return csr_matrix((counts.data / lengths, counts.indices, counts.indptr), counts.shape)

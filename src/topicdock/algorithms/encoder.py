@@ -1,0 +1,166 @@
+"""The encoder of a neural topic model: from a document's words to the Gaussian posterior of its topics.
+
+Batch normalisation stands in two places, each optional: in the encoder's layers before the activation (the built-in's
+``batch_norm``), and on the posterior's mean and log variance, without learned scale. The latter keeps the posterior
+of every topic away from the prior over a batch, which is what stops components from collapsing.
+
+References
+----------
+Srivastava, Sutton, "Autoencoding Variational Inference for Topic Models", ICLR 2017.
+Zhu, Bi, Liu, Ma, Li, Wu, "A Batch Normalized Inference Network Keeps the KL Vanishing Away", ACL 2020.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from topicdock.algorithms.batches import Batch
+from topicdock.algorithms.sparse import SparseLayer
+
+_ACTIVATIONS = {
+    "sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu, "softplus": functional.softplus,
+    "leakyrelu": functional.leaky_relu, "elu": functional.elu, "selu": torch.selu,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """What shapes the encoder; names as the hyperparameters'."""
+
+    feature_dim: int
+    num_topics: int
+    layer_sizes: tuple[int, ...]
+    activation: str
+    batch_norm: bool
+    posterior_batch_norm: bool
+    posterior_scale: float
+    posterior_noise: float
+    dropout: float = 0.0
+
+
+class BatchNorm:
+    """Batch normalisation of the columns of a (B, H) block to a given, not learned, scale and shift.
+
+    A batch of one document has no variance; it is normalised by the running figures, as at inference. These are the
+    plain mean over the first batches, and only then forget older ones, so that they serve from the first epoch on.
+    """
+
+    momentum = 0.05
+    epsilon = 1e-5
+
+    def __init__(self, width: int, scale: Tensor | None = None, shift: Tensor | None = None) -> None:
+        self.mean, self.variance = torch.zeros(width), torch.ones(width)
+        self._batches = 0
+        self.scale = torch.ones(width) if scale is None else scale
+        self.shift = torch.zeros(width) if shift is None else shift
+
+    def __call__(self, block: Tensor, training: bool) -> Tensor:
+        """Return the normalised block; while training, take part of the batch's figures into the running ones."""
+        if not training or len(block) < 2:
+            return (block - self.mean) * (self.scale * torch.rsqrt(self.variance + self.epsilon)) + self.shift
+        variance, mean = torch.var_mean(block, 0, correction=0)
+        self._batches += 1
+        momentum = max(self.momentum, 1 / self._batches)
+        with torch.no_grad():
+            self.mean.lerp_(mean, momentum)
+            self.variance.lerp_(variance, momentum)
+        return (block - mean) * (self.scale * torch.rsqrt(variance + self.epsilon)) + self.shift
+
+    def fold(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """Return weight (M, H) and bias (H,) of the affine map followed by this normalisation at inference."""
+        factor = self.scale * torch.rsqrt(self.variance + self.epsilon)
+        return weight * factor, (bias - self.mean) * factor + self.shift
+
+
+class Encoder:
+    """The trainable state of an encoder. Weights are drawn from `generator`, which dropout draws from, too.
+
+    Weights are stored (in, out), so that a document's words gather contiguous rows of the first layer. The heads of the
+    posterior's mean and log variance are one layer, ``heads``.
+    """
+
+    def __init__(self, settings: EncoderSettings, generator: torch.Generator) -> None:
+        self.settings, self._generator = settings, generator
+        num_topics = settings.num_topics
+        sizes = (settings.feature_dim, *settings.layer_sizes)
+        self.weights: dict[str, Tensor] = {}
+        for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
+            self._add_layer(f"encoder_{layer}", [_glorot(fan_in, fan_out, generator)])
+        self._add_layer("heads", [_glorot(sizes[-1], num_topics, generator) for _ in ("mean", "logvar")])
+        self.first = SparseLayer(self.weights["encoder_0_weight"].requires_grad_(False), self.weights["encoder_0_bias"])
+        self.norms: dict[str, BatchNorm] = {}
+        if settings.batch_norm:
+            self.norms |= {f"encoder_{layer}": BatchNorm(size) for layer, size in enumerate(settings.layer_sizes)}
+        if settings.posterior_batch_norm:
+            scale = torch.cat([torch.full((num_topics,), settings.posterior_scale), torch.ones(num_topics)])
+            shift = torch.cat([torch.zeros(num_topics), torch.full((num_topics,), math.log(settings.posterior_noise))])
+            self.norms["heads"] = BatchNorm(2 * num_topics, scale, shift)
+
+    def posterior(self, batch: Batch, *, training: bool) -> tuple[Tensor, Tensor]:
+        """Return mu and logvar, each of shape (B, K)."""
+        activate = _ACTIVATIONS[self.settings.activation]
+        hidden = self.first(batch.input, batch.input_by_word if training else None)
+        for layer in range(len(self.settings.layer_sizes)):
+            if layer:
+                hidden = self._affine(f"encoder_{layer}", hidden)
+            hidden = activate(self._normalise(f"encoder_{layer}", hidden, training))
+        if training and self.settings.dropout:
+            hidden = self._drop(hidden)
+        mu, logvar = self._normalise("heads", self._affine("heads", hidden), training).chunk(2, 1)
+        return mu, logvar
+
+    def state(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield everything that training changes, by name."""
+        yield from self.weights.items()
+        for name, norm in self.norms.items():
+            yield f"{name}_running_mean", norm.mean
+            yield f"{name}_running_variance", norm.variance
+
+    @torch.no_grad()
+    def export(self) -> dict[str, Tensor]:
+        """Return the arrays of a served encoder, batch normalisation folded in, weights of shape (out, in)."""
+        arrays: dict[str, Tensor] = {}
+        for name in [*(f"encoder_{layer}" for layer in range(len(self.settings.layer_sizes))), "heads"]:
+            weight, bias = self.weights[f"{name}_weight"], self.weights[f"{name}_bias"]
+            if name in self.norms:
+                weight, bias = self.norms[name].fold(weight, bias)
+            arrays[f"{name}_weight"], arrays[f"{name}_bias"] = weight.t(), bias
+        for part in ("weight", "bias"):
+            arrays[f"mean_{part}"], arrays[f"logvar_{part}"] = arrays.pop(f"heads_{part}").chunk(2, 0)
+        return arrays
+
+    def _add_layer(self, name: str, weights: list[Tensor]) -> None:
+        self.weights[f"{name}_weight"] = torch.cat(weights, 1).requires_grad_()
+        self.weights[f"{name}_bias"] = torch.zeros(sum(weight.shape[1] for weight in weights)).requires_grad_()
+
+    def _affine(self, name: str, block: Tensor) -> Tensor:
+        return torch.addmm(self.weights[f"{name}_bias"], block, self.weights[f"{name}_weight"])
+
+    def _normalise(self, name: str, block: Tensor, training: bool) -> Tensor:
+        return self.norms[name](block, training) if name in self.norms else block
+
+    def _drop(self, block: Tensor) -> Tensor:
+        """Return the block with a share of its numbers set to zero and the others raised to keep their mean."""
+        kept = 1 - self.settings.dropout
+        mask = torch.empty_like(block).bernoulli_(kept, generator=self._generator)
+        return block * mask.div_(kept)
+
+
+def to_numpy(arrays: dict[str, Tensor]) -> dict[str, NDArray[np.float32]]:
+    """Return copies of tensors as numpy arrays in row order."""
+    return {name: tensor.detach().numpy().copy(order="C") for name, tensor in arrays.items()}
+
+
+def _glorot(fan_in: int, fan_out: int, generator: torch.Generator) -> Tensor:
+    """Return a weight drawn as Glorot and Bengio 2010, equation 16, prescribe."""
+    bound = math.sqrt(6 / (fan_in + fan_out))
+    return torch.rand(fan_in, fan_out, generator=generator).mul_(2 * bound).sub_(bound)
