@@ -58,6 +58,7 @@ RUN touch README.md && \
 
 FROM python:3.11-slim-bookworm
 LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true \
+      com.amazonaws.sagemaker.capabilities.multi-models=true \
       org.opencontainers.image.title=topicdock \
       org.opencontainers.image.licenses=Apache-2.0
 # Unbuffered, or CloudWatch would see metrics late; no bytecode written, so that a read-only file system is enough.

@@ -29,7 +29,7 @@ def test_the_image_declares_what_sagemaker_reads(image: str) -> None:
     assert config["Entrypoint"] == ["/usr/local/bin/entrypoint"]  # exec form: no shell between Docker and the program
     assert not config["Cmd"]
     assert config["Labels"]["com.amazonaws.sagemaker.capabilities.accept-bind-to-port"] == "true"
-    assert "com.amazonaws.sagemaker.capabilities.multi-models" not in config["Labels"]
+    assert config["Labels"]["com.amazonaws.sagemaker.capabilities.multi-models"] == "true"
     assert list(config["ExposedPorts"]) == ["8080/tcp"]
     assert "PYTHONUNBUFFERED=1" in config["Env"]
     assert config["User"] == ""

@@ -20,7 +20,8 @@ from werkzeug.test import TestResponse
 
 from topicdock.errors import AlgorithmError, CustomerError
 from topicdock.model import NeuralTopicModel
-from topicdock.serving.app import answer_error, create_app
+from topicdock.serving.app import create_app
+from topicdock.serving.failures import answer_error
 from topicdock.serving.requests import decompress
 from topicdock.serving.settings import MEGABYTE, Settings
 
@@ -113,7 +114,7 @@ def test_counts_as_large_as_a_float32_holds_get_an_answer_or_a_400(client: Flask
 def test_more_documents_than_can_be_answered_at_once_are_413(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("topicdock.serving.app.LARGEST_ANSWER", 9)
+    monkeypatch.setattr("topicdock.serving.invocation.LARGEST_ANSWER", 9)
     assert post(client, ROW, CSV).status_code == 200
     assert "2 documents; at most 1 " in assert_plain_line(post(client, ROW + b"\n" + ROW, CSV), 413)
 

@@ -80,6 +80,7 @@ def test_one_connection_serves_many_requests_good_and_bad(
 
 
 def test_malformed_bodies_are_400_in_one_plain_line_and_the_service_goes_on(service: Service) -> None:
+    service.wait_until(lambda: len(service.workers) == 2)
     workers = service.workers
     for name, (content_type, body, expected) in MALFORMED.items():
         answer = service.ask("POST", "/invocations", body, {"Content-Type": content_type})

@@ -21,6 +21,8 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
         strict_accept=False,
         body_limit=100 * MEGABYTE,
         log_level=logging.INFO,
+        multi_model=False,
+        models_limit=8 * GIGABYTE,
     )
 
 
@@ -33,6 +35,8 @@ def test_every_variable_is_honoured() -> None:
         "TOPICDOCK_STRICT_ACCEPT": "True",
         "SAGEMAKER_MAX_PAYLOAD_IN_MB": "6",
         "SAGEMAKER_CONTAINER_LOG_LEVEL": "10",
+        "SAGEMAKER_MULTI_MODEL": "true",
+        "TOPICDOCK_MODELS_IN_MB": "500",
     }
     assert Settings.from_environment(environment, LARGE) == Settings(
         port=9001,
@@ -42,6 +46,8 @@ def test_every_variable_is_honoured() -> None:
         strict_accept=True,
         body_limit=6 * MEGABYTE,
         log_level=logging.DEBUG,
+        multi_model=True,
+        models_limit=500 * MEGABYTE,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Admission:
-    """A WSGI application that lets so many requests for one path in at once, and refuses the others there and then.
+    """A WSGI application that lets so many requests in at once, and refuses the others there and then.
 
     A request is inside from before its body is read until its answer is written, for all of that may be slow and takes
     a thread; the threads that are left answer the health check.
@@ -23,22 +23,23 @@ class Admission:
     Parameters
     ----------
     app : WSGI application
-    path : str
+    uncounted : set of str
+        Paths that are always let in, for they take no time.
     most : int
-        Requests for `path` inside at once; all other paths are free.
+        Requests for other paths inside at once.
     refuse : callable
         Turns the error of a refused request into its answer.
     """
 
     def __init__(
-        self, app: WSGIApplication, path: str, most: int, refuse: Callable[[Exception], WSGIApplication]
+        self, app: WSGIApplication, uncounted: Set[str], most: int, refuse: Callable[[Exception], WSGIApplication]
     ) -> None:
-        self._app, self._path, self._refuse = app, path, refuse
+        self._app, self._uncounted, self._refuse = app, uncounted, refuse
         self._places = threading.BoundedSemaphore(most)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, or refuse it."""
-        if environ.get("PATH_INFO") != self._path:
+        if environ.get("PATH_INFO") in self._uncounted:
             return self._app(environ, start_response)
         if not self._places.acquire(blocking=False):
             return self._refuse(_busy())(environ, start_response)

@@ -5,10 +5,15 @@ from __future__ import annotations
 import errno
 import gc
 import logging
+import os
+import shutil
 import socket
 import struct
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -19,8 +24,10 @@ from topicdock.artifact import load_model
 from topicdock.contract.layout import Layout
 from topicdock.contract.logs import configure_logging
 from topicdock.errors import PlatformError, TopicdockError
+from topicdock.model import TopicModel
 from topicdock.serving.app import create_app
 from topicdock.serving.machine import Machine
+from topicdock.serving.registry import Registry
 from topicdock.serving.settings import Settings
 from topicdock.serving.worker import DRAINING, THREADS, Worker, hold_back_signals
 
@@ -44,12 +51,20 @@ def run(environment: Mapping[str, str]) -> int:
         settings = Settings.from_environment(environment, Machine.probe())
         configure_logging(settings.log_level)
         _check_port(settings.port)
+        if settings.multi_model:
+            with _temporary_folder() as folder:
+                _logger.info("Serving the models that are loaded by name, up to %d bytes", settings.models_limit)
+                return _serve(Registry(folder, settings.models_limit), settings)
         model = load_model(Layout.from_environment(environment).model)
     except TopicdockError as error:
         _logger.error("%s: %s", error.prefix, " ".join(str(error).split()))
         return 1
     _logger.info("Serving an %s model: %d topics, %d words", model.algorithm, model.num_topics, model.feature_dim)
-    server = _Server(create_app(model, settings), settings)
+    return _serve(model, settings)
+
+
+def _serve(models: TopicModel | Registry, settings: Settings) -> int:
+    server = _Server(create_app(models, settings), settings)
     # Objects that the collector never looks at are never written to, so the workers go on sharing their memory.
     gc.collect()
     gc.freeze()
@@ -59,6 +74,23 @@ def run(environment: Mapping[str, str]) -> int:
     except SystemExit as leaving:  # how gunicorn ends, in the master and in each worker
         return leaving.code if isinstance(leaving.code, int) else 0
     return 0
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """A folder that is removed when the process that made it ends; those that were forked from it leave it alone."""
+    owner = os.getpid()
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="topicdock-"))
+    except OSError as error:
+        raise PlatformError(
+            f"There is no folder for temporary files, where models are kept: {error.strerror or error}."
+        ) from error
+    try:
+        yield folder
+    finally:
+        if os.getpid() == owner:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_port(port: int) -> None:

@@ -47,6 +47,10 @@ class Settings:
     body_limit : int
         Bytes of a request body, before and after decompression.
     log_level : int
+    multi_model : bool
+        Serve the models that SageMaker loads by name, instead of the one in the model folder.
+    models_limit : int
+        Bytes that all models together may take, where there are many.
     """
 
     port: int = 8080
@@ -56,6 +60,8 @@ class Settings:
     strict_accept: bool = False
     body_limit: int = LARGEST_TRANSFORM_PAYLOAD * MEGABYTE
     log_level: int = logging.INFO
+    multi_model: bool = False
+    models_limit: int = 1 << 30
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], machine: Machine) -> Settings:
@@ -80,6 +86,9 @@ class Settings:
                 "MAX_CONTENT_LENGTH", (payload or _UNLIMITED_TRANSFORM_PAYLOAD) * MEGABYTE, 1, 1024 * MEGABYTE
             ),
             log_level=reader.log_level("SAGEMAKER_CONTAINER_LOG_LEVEL", cls.log_level),
+            multi_model=reader.choice("SAGEMAKER_MULTI_MODEL", cls.multi_model, _SWITCH),
+            models_limit=MEGABYTE
+            * reader.number("TOPICDOCK_MODELS_IN_MB", max(machine.memory // 2 // MEGABYTE, 1), 1, 1 << 24),
         )
         reader.raise_for_mistakes()
         return settings
