@@ -8,12 +8,20 @@ from typing import Any
 import pytest
 
 from topicdock.errors import CustomerError
-from topicdock.spec.hyperparameters import Description
+from topicdock.spec.etm import ETMHyperparameters
+from topicdock.spec.hyperparameters import Description, Hyperparameters
 from topicdock.spec.ntm import NTMHyperparameters
-from topicdock.spec.registry import choose_algorithm
+from topicdock.spec.registry import ALGORITHMS, choose_algorithm
 
 REQUIRED = {"num_topics": "20", "feature_dim": "2000"}
-DESCRIPTIONS = {description.name: description for description in NTMHyperparameters.describe()}
+DESCRIPTIONS = [
+    (specification.hyperparameters, description)
+    for specification in ALGORITHMS.values()
+    for description in specification.hyperparameters.describe()
+]
+EACH = pytest.mark.parametrize(
+    ("declared", "description"), DESCRIPTIONS, ids=[f"{c.__name__}-{d.name}" for c, d in DESCRIPTIONS]
+)
 
 
 def test_the_built_ins_defaults_come_back_with_its_recipe() -> None:
@@ -76,31 +84,74 @@ def _just_outside(description: Description) -> list[Any]:
     return [*beyond, *([] if largest is None else [largest + step]), "NaN", ""]
 
 
-@pytest.mark.parametrize("name", DESCRIPTIONS)
-def test_every_hyperparameter_rejects_what_lies_just_outside_its_range(name: str) -> None:
-    for value in _just_outside(DESCRIPTIONS[name]):
-        with pytest.raises(CustomerError, match=name):
-            NTMHyperparameters.parse({**REQUIRED, name: str(value)})
+@EACH
+def test_every_hyperparameter_rejects_what_lies_just_outside_its_range(
+    declared: type[Hyperparameters], description: Description
+) -> None:
+    for value in _just_outside(description):
+        with pytest.raises(CustomerError, match=description.name):
+            declared.parse({**REQUIRED, description.name: str(value)})
 
 
-@pytest.mark.parametrize("name", DESCRIPTIONS)
-def test_every_hyperparameter_accepts_the_ends_of_its_range(name: str) -> None:
-    description = DESCRIPTIONS[name]
+@EACH
+def test_every_hyperparameter_accepts_the_ends_of_its_range(
+    declared: type[Hyperparameters], description: Description
+) -> None:
+    name = description.name
     values = [*description.choices, *(str(bound) for bound in description.bounds if bound is not None)]
     for value in values:
         if (name, float(value) if description.kind == "number" else value) == ("sub_sample", 0.0):
             continue  # the range that Amazon documents begins with a share that leaves nothing
-        NTMHyperparameters.parse({**REQUIRED, name: value})
+        declared.parse({**REQUIRED, name: value})
 
 
-@pytest.mark.parametrize("description", DESCRIPTIONS.values(), ids=DESCRIPTIONS)
-def test_every_hyperparameter_says_what_it_does(description: Description) -> None:
+@EACH
+def test_every_hyperparameter_says_what_it_does(declared: type[Hyperparameters], description: Description) -> None:
+    assert declared.__name__
     assert description.sentence.endswith(".")
     assert description.allowed
 
 
+def test_the_authors_names_are_other_names_of_etms_hyperparameters() -> None:
+    authors = {
+        "t_hidden_size": "400", "rho_size": "200", "emb_size": "200", "theta_act": "tanh", "enc_drop": "0.1",
+        "train_embeddings": "1", "bow_norm": "0", "clip": "0.0", "wdecay": "1.2e-6", "anneal_lr": "1", "lr_factor": "2",
+        "nonmono": "5", "lr": "0.02", "batch_size": "500",
+    }  # fmt: skip
+    parsed = ETMHyperparameters.parse({**REQUIRED, **authors})
+    assert (
+        parsed.encoder_layers, parsed.embedding_size, parsed.encoder_layers_activation, parsed.encoder_dropout,
+        parsed.train_embeddings, parsed.encoder_input, parsed.clip_gradient_norm, parsed.weight_decay,
+        parsed.learning_rate_schedule, parsed.annealing_factor, parsed.annealing_patience, parsed.learning_rate,
+        parsed.mini_batch_size,
+    ) == ((400, 400), 200, "tanh", 0.1, "true", "counts", math.inf, 1.2e-6, "anneal", 2.0, 5, 0.02, 500)  # fmt: skip
+
+
+def test_two_names_of_one_hyperparameter_must_agree() -> None:
+    ETMHyperparameters.parse({**REQUIRED, "rho_size": "50", "embedding_size": "50"})
+    with pytest.raises(CustomerError, match=r"lr is another name of learning_rate, and learning_rate = '0\.1' says"):
+        ETMHyperparameters.parse({**REQUIRED, "lr": "0.2", "learning_rate": "0.1"})
+
+
+@pytest.mark.parametrize(("name", "own"), [("t_hidden_size", "encoder_layers"), ("theta_act", "encoder_layers_act")])
+def test_a_bad_value_under_another_name_is_refused_by_the_own_name(name: str, own: str) -> None:
+    with pytest.raises(CustomerError, match=own):
+        ETMHyperparameters.parse({**REQUIRED, name: "nonsense"})
+
+
+def test_the_authors_settings_come_back_with_their_recipe() -> None:
+    parsed = ETMHyperparameters.parse({**REQUIRED, "recipe": "authors"})
+    assert (
+        parsed.layer_sizes(), parsed.embedding_size, parsed.optimizer, parsed.learning_rate, parsed.weight_decay,
+        parsed.mini_batch_size, parsed.encoder_input, parsed.encoder_dropout, parsed.clip_gradient_norm, parsed.prior,
+    ) == ((800, 800), 300, "adam", 0.005, 1.2e-6, 1000, "frequencies", 0.0, math.inf, "normal")  # fmt: skip
+    assert parsed.trains_embeddings(given=False)
+    assert not parsed.trains_embeddings(given=True)
+    assert not parsed.has_background_topic()
+
+
 def test_an_unknown_algorithm_is_named_with_those_there_are() -> None:
-    with pytest.raises(CustomerError, match="got: 'bert'; allowed: ntm"):
+    with pytest.raises(CustomerError, match=r"got: 'bert'; allowed: .*ntm"):
         choose_algorithm({"algorithm": '"bert"'})
 
 

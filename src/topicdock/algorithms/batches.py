@@ -49,6 +49,10 @@ class Batch:
         Where each document's counts begin in `values`.
     lengths : Tensor, shape (B,)
         The sum of each document's counts to predict.
+    predicted : sparse Tensor, shape (B, V)
+        The counts to predict once more; its values are `values`.
+    predicted_by_word : WordMajor or None
+        The same by word, if the settings ask for it; in place of the counts, their places in `values`.
     """
 
     input: Tensor
@@ -57,6 +61,8 @@ class Batch:
     positions: Tensor
     starts: Tensor
     lengths: Tensor
+    predicted: Tensor
+    predicted_by_word: WordMajor | None
 
     @classmethod
     def of(cls, counts: csr_matrix, encoder_input: EncoderInput) -> Batch:
@@ -76,6 +82,8 @@ class BatchSettings:
     ----------
     join_last : bool
         A last batch of less than half the size joins the one before it, so that batch normalisation has company.
+    by_word : bool
+        Lay out what is to be predicted by word, too.
     """
 
     mini_batch_size: int
@@ -84,6 +92,7 @@ class BatchSettings:
     encoder_input: EncoderInput
     predict_unseen: bool
     join_last: bool
+    by_word: bool = False
 
 
 def iterate(counts: csr_matrix, settings: BatchSettings, epoch: int) -> Iterator[Batch]:
@@ -131,8 +140,9 @@ def _prepare(
     rows = np.repeat(np.arange(documents, dtype=np.int64), np.diff(starts))
     lengths = np.bincount(rows, predicted.data, documents).astype(np.float32)
     positions = rows * vocabulary_size + predicted.indices
+    places = _places_by_word(predicted, bounds) if settings.by_word else [None] * len(by_word)
     batches = []
-    for (start, end), words in zip(pairwise(bounds), by_word, strict=True):
+    for (start, end), words, own in zip(pairwise(bounds), by_word, places, strict=True):
         first, last = starts[start], starts[end]
         batches.append(
             Batch(
@@ -142,9 +152,19 @@ def _prepare(
                 torch.from_numpy(positions[first:last] - start * vocabulary_size),
                 torch.from_numpy(starts[start : end + 1] - first),
                 torch.from_numpy(lengths[start:end]),
+                cut_rows(predicted, start, end),
+                own,
             )
         )
     return batches
+
+
+def _places_by_word(documents: csr_matrix, bounds: list[int]) -> list[WordMajor]:
+    """Return the documents of each batch by word; in place of the counts, where these stand in the batch."""
+    firsts = np.repeat(documents.indptr[bounds[:-1]], np.diff(documents.indptr[bounds]))
+    places = np.arange(documents.nnz, dtype=np.int64) - firsts
+    numbered = csr_matrix((places, documents.indices, documents.indptr), documents.shape)
+    return group_by_word(numbered, bounds)
 
 
 def show(counts: csr_matrix, encoder_input: EncoderInput) -> csr_matrix:

@@ -45,6 +45,8 @@ class EncoderSettings:
     posterior_scale: float
     posterior_noise: float
     dropout: float = 0.0
+    learned_shift: tuple[float, ...] | None = None
+    """Where a shift of the posterior's mean, the same for all documents, begins; (K,). None is no such shift."""
 
 
 class BatchNorm:
@@ -104,6 +106,8 @@ class Encoder:
             scale = torch.cat([torch.full((num_topics,), settings.posterior_scale), torch.ones(num_topics)])
             shift = torch.cat([torch.zeros(num_topics), torch.full((num_topics,), math.log(settings.posterior_noise))])
             self.norms["heads"] = BatchNorm(2 * num_topics, scale, shift)
+        if settings.learned_shift is not None:
+            self.weights["heads_shift_bias"] = torch.tensor(settings.learned_shift).requires_grad_()
 
     def posterior(self, batch: Batch, *, training: bool) -> tuple[Tensor, Tensor]:
         """Return mu and logvar, each of shape (B, K)."""
@@ -116,7 +120,7 @@ class Encoder:
         if training and self.settings.dropout:
             hidden = self._drop(hidden)
         mu, logvar = self._normalise("heads", self._affine("heads", hidden), training).chunk(2, 1)
-        return mu, logvar
+        return (mu + self.weights["heads_shift_bias"] if "heads_shift_bias" in self.weights else mu), logvar
 
     def state(self) -> Iterator[tuple[str, Tensor]]:
         """Yield everything that training changes, by name."""
@@ -136,6 +140,8 @@ class Encoder:
             arrays[f"{name}_weight"], arrays[f"{name}_bias"] = weight.t(), bias
         for part in ("weight", "bias"):
             arrays[f"mean_{part}"], arrays[f"logvar_{part}"] = arrays.pop(f"heads_{part}").chunk(2, 0)
+        if "heads_shift_bias" in self.weights:
+            arrays["mean_bias"] = arrays["mean_bias"] + self.weights["heads_shift_bias"]
         return arrays
 
     def _add_layer(self, name: str, weights: list[Tensor]) -> None:

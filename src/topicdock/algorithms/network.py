@@ -31,9 +31,9 @@ class Network:
         """Return mu and logvar, each of shape (B, K)."""
         return self.encoder.posterior(batch, training=training)
 
-    def reconstruct(self, theta: Tensor, batch: Batch) -> Tensor:
+    def reconstruct(self, theta: Tensor, batch: Batch) -> tuple[Tensor, None]:
         """Return the sum over documents of the reconstruction errors, in nats, a scalar; theta has shape (B, K)."""
-        return self.decoder(theta, batch)
+        return self.decoder(theta, batch), None
 
     def state(self) -> Iterator[tuple[str, Tensor]]:
         """Yield everything that training changes, by name."""

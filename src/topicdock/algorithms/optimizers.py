@@ -33,6 +33,8 @@ class OptimizerSettings:
     rescale_gradient: float = 1.0
     clip_gradient: float = float("inf")
     lazy: bool = False
+    clip_norm: float = float("inf")
+    """Largest Euclidean norm of all gradients together."""
 
 
 @dataclass
@@ -83,6 +85,8 @@ class Optimizer:
         """Take one step with the learning rate multiplied by `factor`, and forget the gradients."""
         self._steps += 1
         settings = self._settings
+        if settings.clip_norm != float("inf"):
+            self._limit_norm()
         for parameter in self._parameters:
             rate = settings.learning_rate * factor * parameter.rate
             gradient = parameter.tensor.grad
@@ -100,6 +104,15 @@ class Optimizer:
             gradient = self._prepare(gradient, parameter.tensor, decay)
             RULES[settings.name](parameter, gradient, rate, decay, self._steps)
             parameter.tensor.grad = None
+
+    def _limit_norm(self) -> None:
+        """Shorten all gradients by one factor, so that their norm is at most ``clip_norm``."""
+        gradients = [p.tensor.grad for p in self._parameters if p.tensor.grad is not None]
+        gradients += [p.layer.gradient.values for p in self._parameters if p.layer and p.layer.gradient]
+        norm = math.sqrt(sum(float(gradient.square().sum()) for gradient in gradients))
+        if norm > self._settings.clip_norm:
+            for gradient in gradients:
+                gradient.mul_(self._settings.clip_norm / norm)
 
     def _decay(self, parameter: Parameter) -> Tensor | None:
         """Return the weight decay of a parameter's rows, shape (rows, 1) or (1,); None where there is none."""

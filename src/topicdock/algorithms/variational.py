@@ -29,8 +29,11 @@ class Autoencoder(Protocol):
     def posterior(self, batch: Batch, *, training: bool) -> tuple[Tensor, Tensor]:
         """Return mu and logvar, each of shape (B, K)."""
 
-    def reconstruct(self, theta: Tensor, batch: Batch) -> Tensor:
-        """Return the sum over documents of the reconstruction errors in nats; theta has shape (B, K)."""
+    def reconstruct(self, theta: Tensor, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Return the sum over documents of the reconstruction errors in nats, for theta of shape (B, K).
+
+        And what else training is to make small, in nats for the batch, if anything.
+        """
 
     def state(self) -> Iterator[tuple[str, Tensor]]:
         """Yield everything that training changes, by name."""
@@ -95,7 +98,7 @@ class VariationalTrainer:
         for start in range(0, counts.shape[0], _SCORING_BATCH):
             batch = Batch.of(counts[start : start + _SCORING_BATCH], self._batching.encoder_input)
             mu, logvar = self.network.posterior(batch, training=False)
-            recon = self.network.reconstruct(torch.softmax(mu, 1), batch)
+            recon, _ = self.network.reconstruct(torch.softmax(mu, 1), batch)
             total.add(batch, float(recon), float(self._prior.divergence(mu, logvar).sum()))
         # Counted in the job's batches, whatever is convenient here.
         return replace(total.losses(), batches=math.ceil(counts.shape[0] / self._batching.mini_batch_size))
@@ -122,9 +125,10 @@ class VariationalTrainer:
         mu, logvar = self.network.posterior(batch, training=True)
         noise = torch.randn(mu.shape, generator=self._generator)
         theta = torch.softmax(mu + torch.exp(0.5 * logvar) * noise, 1)
-        recon = self.network.reconstruct(theta, batch)
+        recon, price = self.network.reconstruct(theta, batch)
         kl = self._prior.divergence(mu, logvar).sum()
-        ((recon + kl) / len(batch)).backward()  # type: ignore[no-untyped-call]
+        total = recon + kl if price is None else recon + kl + price
+        (total / len(batch)).backward()  # type: ignore[no-untyped-call]
         self.add_priors()
         self._optimizer.step(one_cycle_factor(done) if self._schedule == "one_cycle" else self._annealed)
         return float(recon.detach()), float(kl.detach())

@@ -6,28 +6,43 @@ The built-in's own symbol cannot be bound outside SageMaker, since its graph dra
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
-from topicdock.model import NeuralTopicModel, TopicModel
+from topicdock.model import EncodedTopicModel, TopicModel
 
 _MXNET_VERSION = 10901
+_ACTIVATIONS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    **{name: ("Activation", {"act_type": name}) for name in ("sigmoid", "tanh", "relu")},
+    "softplus": ("Activation", {"act_type": "softrelu"}),
+    "leakyrelu": ("LeakyReLU", {"act_type": "leaky", "slope": "0.01"}),
+    "elu": ("LeakyReLU", {"act_type": "elu", "slope": "1.0"}),
+    "selu": ("LeakyReLU", {"act_type": "selu"}),
+}
+"""What MXNet calls them."""
 
 
 def encode_symbol(model: TopicModel) -> bytes:
     """Return the JSON of a graph with input ``data`` (D, V) and output ``topic_weights`` (D, K)."""
-    if not isinstance(model, NeuralTopicModel):
+    if not isinstance(model, EncodedTopicModel):
         raise TypeError(f"there is no graph for {type(model).__name__}")
     graph = _Graph()
     tensor = graph.variable("data")
-    if model.metadata.hyperparameters.get("encoder_input") == "log1p":
+    shown = model.metadata.hyperparameters.get("encoder_input")
+    if shown == "log1p":
         tensor = graph.node("log1p", "encoder_input", [tensor])
-    activation = str(model.metadata.hyperparameters.get("encoder_layers_activation", "sigmoid"))
+    elif shown == "frequencies":
+        lengths = graph.node("sum", "lengths", [tensor], axis="1", keepdims="True")
+        positive = graph.node("_maximum_scalar", "positive_lengths", [lengths], scalar="1e-30")
+        tensor = graph.node("broadcast_div", "encoder_input", [tensor, positive])
+    activation = str(model.metadata.hyperparameters.get("encoder_layers_activation", model.default_activation))
     depth = sum(name.startswith("encoder_") and name.endswith("_weight") for name in model.arrays)
     for layer in range(depth):
         tensor = graph.fully_connected(f"encoder_{layer}", tensor, model.arrays[f"encoder_{layer}_bias"].shape[0])
-        tensor = graph.node("Activation", f"encoder_{layer}_{activation}", [tensor], act_type=activation)
+        operator, attributes = _ACTIVATIONS[activation]
+        tensor = graph.node(operator, f"encoder_{layer}_{activation}", [tensor], **attributes)
     tensor = graph.fully_connected("mean", tensor, model.num_topics)
     graph.node("softmax", "topic_weights", [tensor], axis="-1")
     return graph.encode()

@@ -55,7 +55,7 @@ def read_word_vectors(path: Path, vocabulary: Sequence[str]) -> WordVectors:
     try:
         with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
-                if not line.strip() or (number == 1 and _is_word2vec_header(line)):
+                if not line.strip() or (number == 1 and is_word2vec_header(line)):
                     continue
                 if not size:
                     size = _vector_size(line, f"{path.name}, line {number}")
@@ -80,7 +80,8 @@ def read_word_vectors(path: Path, vocabulary: Sequence[str]) -> WordVectors:
     return WordVectors(vectors, known)
 
 
-def _is_word2vec_header(line: bytes) -> bool:
+def is_word2vec_header(line: bytes) -> bool:
+    """Whether a line is two integers, how many words and how many numbers each, as word2vec's files begin."""
     fields = line.split()
     return len(fields) == 2 and fields[0].isdigit() and fields[1].isdigit()
 

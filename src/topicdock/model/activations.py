@@ -20,7 +20,32 @@ def _sigmoid(values: Floats) -> Floats:
     return result
 
 
-ACTIVATIONS: Mapping[str, Callable[[Floats], Floats]] = {"sigmoid": _sigmoid, "tanh": np.tanh, "relu": _relu}
+def _softplus(values: Floats) -> Floats:
+    result: Floats = np.logaddexp(values, np.float32(0))
+    return result
+
+
+def _leaky_relu(values: Floats) -> Floats:
+    result: Floats = np.maximum(values, np.float32(0.01) * values)
+    return result
+
+
+def _elu(values: Floats) -> Floats:
+    result: Floats = np.where(values > 0, values, np.expm1(np.minimum(values, np.float32(0))))
+    return result
+
+
+def _selu(values: Floats) -> Floats:
+    # The constants of Klambauer and others, "Self-Normalizing Neural Networks", NeurIPS 2017.
+    scale, alpha = np.float32(1.0507009873554805), np.float32(1.6732632423543772)
+    result: Floats = scale * np.where(values > 0, values, alpha * np.expm1(np.minimum(values, np.float32(0))))
+    return result
+
+
+ACTIVATIONS: Mapping[str, Callable[[Floats], Floats]] = {
+    "sigmoid": _sigmoid, "tanh": np.tanh, "relu": _relu, "softplus": _softplus, "leakyrelu": _leaky_relu, "elu": _elu,
+    "selu": _selu,
+}  # fmt: skip
 """By the names of the hyperparameter ``encoder_layers_activation``."""
 
 

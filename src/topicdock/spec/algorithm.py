@@ -40,6 +40,8 @@ class Specification:
     metrics: tuple[Metric, ...]
     module: str
     """The module with ``fit``, imported only by a process that trains."""
+    takes_word_vectors: bool = False
+    """Whether its ``fit`` has a parameter ``word_vectors``."""
 
     def channel_names(self) -> str:
         """Return the channels by name, for messages."""

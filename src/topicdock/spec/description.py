@@ -26,6 +26,10 @@ def to_markdown(specification: Specification) -> str:
         lines.append(
             f"| `{description.name}` | {description.allowed} | {default} | {alternative} | {description.sentence} |"
         )
+    aliases = specification.hyperparameters.aliases
+    if aliases:
+        lines += ["", "| other name | hyperparameter | its value |", "| --- | --- | --- |"]
+        lines += [f"| `{name}` | `{alias.name}` | {alias.sentence} |" for name, alias in aliases.items()]
     lines += ["", "| channel | required | content types | meaning |", "| --- | --- | --- | --- |"]
     for channel in specification.channels:
         types = ", ".join(f"`{name}`" for name in channel.content_types)

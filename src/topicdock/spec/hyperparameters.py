@@ -7,7 +7,7 @@ strings of a training job into an instance, or into one error that lists every m
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
@@ -47,6 +47,36 @@ class Tunable:
     choices: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Alias:
+    """Another name of a hyperparameter, which some other implementation of the algorithm has for it.
+
+    Attributes
+    ----------
+    name : str
+        The hyperparameter's own name.
+    values : mapping or callable, optional
+        What the other implementation's values are here; those it does not map, or raises ValueError on, stay as they
+        are.
+    sentence : str
+        The same in words, for the documentation.
+    """
+
+    name: str
+    values: Mapping[str, str] | Callable[[str], str] | None = None
+    sentence: str = ""
+
+    def translate(self, value: Any) -> Any:
+        """Return what the hyperparameter itself is to be set to."""
+        text = values.unwrap(value)
+        if callable(self.values):
+            try:
+                return self.values(text)
+            except ValueError:
+                return value
+        return (self.values or {}).get(str(text).lower(), value)
+
+
 class Hyperparameters(BaseModel):
     """What every algorithm's class of hyperparameters has in common."""
 
@@ -54,6 +84,9 @@ class Hyperparameters(BaseModel):
 
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """By the name of a recipe, the defaults in which it differs from the fields' own."""
+
+    aliases: ClassVar[Mapping[str, Alias]] = {}
+    """Other names that a job may use."""
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Self:
@@ -77,7 +110,8 @@ class Hyperparameters(BaseModel):
             for name, value in given.items()
             if not name.startswith(_IGNORED_PREFIXES) and values.unwrap(value) not in (None, "None")
         }
-        mistakes = [_unknown(name, cls) for name in own if name not in cls.model_fields]
+        own, mistakes = _rename(own, cls.aliases)
+        mistakes += [_unknown(name, cls) for name in own if name not in cls.model_fields]
         known = {name: value for name, value in own.items() if name in cls.model_fields}
         recipe = str(values.unwrap(known.get("recipe", ""))).lower()
         try:
@@ -200,6 +234,24 @@ def spell(value: Any) -> str:
     if isinstance(value, float):
         return "Inf" if value == float("inf") else f"{value:g}"
     return str(value)
+
+
+def _rename(given: Mapping[str, Any], aliases: Mapping[str, Alias]) -> tuple[dict[str, Any], list[str]]:
+    """Return what was given under the hyperparameters' own names, and a sentence for each that was given twice."""
+    own = {name: value for name, value in given.items() if name not in aliases}
+    called: dict[str, tuple[str, Any]] = {name: (name, value) for name, value in own.items()}
+    mistakes = []
+    for name in given.keys() & aliases.keys():
+        alias = aliases[name]
+        value = alias.translate(given[name])
+        other, before = called.setdefault(alias.name, (name, value))
+        if str(values.unwrap(before)) != str(values.unwrap(value)):
+            mistakes.append(
+                f"{name} is another name of {alias.name}, and {other} = {shorten(before)} says something else than "
+                f"{name} = {shorten(given[name])}"
+            )
+        own.setdefault(alias.name, value)
+    return own, mistakes
 
 
 def _unknown(name: str, declared: type[Hyperparameters]) -> str:

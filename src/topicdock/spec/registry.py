@@ -7,10 +7,11 @@ from typing import Any
 
 from topicdock.errors import CustomerError
 from topicdock.spec.algorithm import Specification
+from topicdock.spec.etm import ETM
 from topicdock.spec.ntm import NTM
 from topicdock.spec.values import unwrap
 
-ALGORITHMS: Mapping[str, Specification] = {specification.name: specification for specification in (NTM,)}
+ALGORITHMS: Mapping[str, Specification] = {specification.name: specification for specification in (NTM, ETM)}
 DEFAULT_ALGORITHM = NTM.name
 
 

@@ -85,6 +85,13 @@ def parse_bool(value: Any) -> bool:
         raise ValueError("true or false") from error
 
 
+def parse_auto_bool(value: Any) -> str:
+    """Parse a truth value or the word ``auto``; return ``true``, ``false`` or ``auto``."""
+    if str(unwrap(value)).lower() == "auto":
+        return "auto"
+    return str(parse_bool(value)).lower()
+
+
 def parse_word(value: Any) -> str:
     """Parse one of a set of words, in any case."""
     value = unwrap(value)

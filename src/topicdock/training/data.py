@@ -11,16 +11,18 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from topicdock.contract.config import ChannelConfig
-from topicdock.corpus.files import list_data_files, read_counts
+from topicdock.corpus.files import read_counts
 from topicdock.corpus.media_types import RECORDIO, MediaType, parse_media_type
 from topicdock.corpus.vocabulary import read_vocabulary
-from topicdock.corpus.word_vectors import WordVectors, read_word_vectors
+from topicdock.corpus.word_vectors import WordVectors
 from topicdock.errors import CustomerError
 from topicdock.spec.algorithm import Specification
 from topicdock.text import TextRules
 from topicdock.text.manifest import MANIFEST, read_text_rules
+from topicdock.training.vectors import read_embeddings, read_judging_vectors
 
 AUXILIARY = "auxiliary"
+EMBEDDINGS = "embeddings"
 VOCABULARY = "vocab.txt"
 _READABLE_MODES = ("File", "FastFile")
 _LARGEST_COUNT = 1 << 24  # the largest up to which float32 holds every integer
@@ -37,6 +39,8 @@ class TrainingData:
     vocabulary: tuple[str, ...] | None
     word_vectors: WordVectors | None
     text_rules: TextRules | None = None
+    embeddings: WordVectors | None = None
+    """Word vectors to train with, not only to judge topics by."""
 
 
 def read_training_data(
@@ -71,9 +75,12 @@ def read_training_data(
     _check_has_words(train)
     held_out = {name: _read_held_out(channels.get(name), feature_dim) for name in ("validation", "test")}
     vocabulary = _read_vocabulary(channels.get(AUXILIARY), feature_dim)
-    vectors = _read_word_vectors(channels.get(AUXILIARY), vocabulary)
+    vectors = read_judging_vectors(channels.get(AUXILIARY), vocabulary, {VOCABULARY, MANIFEST})
+    embeddings = None
+    if specification.takes_word_vectors:
+        embeddings = read_embeddings(channels.get(EMBEDDINGS), vectors, vocabulary, feature_dim)
     rules = _read_text_rules(channels.get(AUXILIARY))
-    return TrainingData(train, held_out["validation"], held_out["test"], vocabulary, vectors, rules)
+    return TrainingData(train, held_out["validation"], held_out["test"], vocabulary, vectors, rules, embeddings)
 
 
 def _mistakes(channel: ChannelConfig, content_types: tuple[str, ...]) -> list[str]:
@@ -85,7 +92,7 @@ def _mistakes(channel: ChannelConfig, content_types: tuple[str, ...]) -> list[st
         )
     elif not channel.folder.is_dir():
         mistakes.append(f"the channel {channel.name} has no folder {channel.folder}")
-    if channel.name != AUXILIARY and _media_type(channel).name not in content_types:
+    if content_types and channel.name != AUXILIARY and _media_type(channel).name not in content_types:
         mistakes.append(
             f"the channel {channel.name} has content type {channel.content_type!r}, "
             f"but must have one of {', '.join(content_types)}"
@@ -156,34 +163,6 @@ def _read_vocabulary(channel: ChannelConfig | None, feature_dim: int) -> tuple[s
         return read_vocabulary(path, feature_dim)
     except CustomerError as error:
         raise error.inside(f"channel {channel.name}") from error
-
-
-def _read_word_vectors(channel: ChannelConfig | None, vocabulary: tuple[str, ...] | None) -> WordVectors | None:
-    """Read the one other file of the auxiliary channel, if there is one; say in the log why there are no vectors."""
-    try:
-        found = [] if channel is None else list_data_files(channel.folder)
-    except CustomerError as error:
-        raise error.inside(f"channel {AUXILIARY}") from error
-    files = [path for path in found if path.name not in (VOCABULARY, MANIFEST)]
-    if channel is None or vocabulary is None or not files:
-        _logger.info(
-            "Topics are not judged by word vectors (wetc): the channel %s holds no file of word vectors beside %s.",
-            AUXILIARY, VOCABULARY,
-        )  # fmt: skip
-        return None
-    _logger.info("Loading pre-trained token embedding vectors from %s", files[0])
-    if len(files) > 1:
-        _logger.warning("Not read: %s; one file of word vectors is.", ", ".join(path.name for path in files[1:]))
-    try:
-        vectors = read_word_vectors(files[0], vocabulary)
-    except CustomerError as error:
-        raise error.inside(f"channel {channel.name}") from error
-    if not vectors.known.all():
-        _logger.warning(
-            "%d out of %d in vocabulary do not have embeddings! Default vector used for unknown embedding!",
-            len(vectors.known) - vectors.known.sum(), len(vectors.known),
-        )  # fmt: skip
-    return vectors
 
 
 def _read_text_rules(channel: ChannelConfig | None) -> TextRules | None:

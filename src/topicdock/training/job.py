@@ -76,6 +76,7 @@ def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest) -> N
     fitted = algorithm.fit(
         data.train, hyperparameters,
         validation=data.validation, vocabulary=data.vocabulary, reporter=log, should_stop=stop,
+        **({"word_vectors": data.embeddings} if specification.takes_word_vectors else {}),
     )  # fmt: skip
     log.took("update.time", time.perf_counter() - began)
     if stop():

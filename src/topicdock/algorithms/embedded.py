@@ -1,0 +1,137 @@
+"""ETM's network: an encoder, and topics that are points among the words; how it becomes a served model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from topicdock.algorithms.batches import Batch
+from topicdock.algorithms.encoder import Encoder, EncoderSettings, to_numpy
+from topicdock.algorithms.mixture import reconstruct
+
+Floats = NDArray[np.float32]
+_USAGE_MOMENTUM = 0.05
+
+
+@dataclass(frozen=True)
+class Space:
+    """Where words and topics begin, and what of it is learned.
+
+    Attributes
+    ----------
+    word_embeddings : array, shape (V, E)
+    learned : bool
+        Whether training changes these.
+    topic_embeddings : array, shape (K, E)
+    bias : array of shape (V,) or None
+        Added to all topics' logits, and learned; None is no bias.
+    background : bool
+        The first topic stays at the origin, where beta is the softmax of the bias alone.
+    scale : float
+        By how much the word embeddings were divided, and are multiplied in the served model.
+    """
+
+    word_embeddings: Floats
+    learned: bool
+    topic_embeddings: Floats
+    bias: Floats | None
+    background: bool
+    scale: float = 1.0
+
+
+class EmbeddedNetwork:
+    """The trainable state. What `space` holds becomes tensors; the encoder's weights are drawn from `generator`.
+
+    Parameters
+    ----------
+    exclusivity : float
+        The price, in nats a word, of each nat of doubt which topic a word is of.
+    poisson : bool
+        Words are drawn from Poissons of rate theta beta, which adds to the error what no weight has a part in.
+    """
+
+    def __init__(
+        self,
+        settings: EncoderSettings,
+        space: Space,
+        frequencies: Floats,
+        *,
+        exclusivity: float,
+        poisson: bool,
+        generator: torch.Generator,
+    ) -> None:
+        self.encoder = Encoder(settings, generator)
+        self._space, self._exclusivity, self._poisson = space, exclusivity, poisson
+        self._frequencies = torch.from_numpy(frequencies)
+        self._usage = torch.full((settings.num_topics,), 1 / settings.num_topics)
+        self.words = torch.from_numpy(space.word_embeddings).requires_grad_(space.learned)
+        topics = space.topic_embeddings[1:] if space.background else space.topic_embeddings
+        self.weights = {**self.encoder.weights, "topic_embeddings": torch.from_numpy(topics.copy()).requires_grad_()}
+        if space.learned:
+            self.weights["word_embeddings"] = self.words
+        if space.bias is not None:
+            self.weights["background"] = torch.from_numpy(space.bias).requires_grad_()
+
+    def posterior(self, batch: Batch, *, training: bool) -> tuple[Tensor, Tensor]:
+        """Return mu and logvar, each of shape (B, K)."""
+        return self.encoder.posterior(batch, training=training)
+
+    def reconstruct(self, theta: Tensor, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Return the sum of the documents' reconstruction errors, in nats, and the price of shared words, if any."""
+        logits = self.logits()
+        recon = reconstruct(theta, logits, batch)
+        if self._poisson:
+            # -log Poisson(x; p) = p - x log p + log x!, and p sums to 1 over the words.
+            recon = recon + len(batch) + torch.lgamma(batch.values + 1).sum()
+        if not (self._exclusivity and torch.is_grad_enabled()):
+            return recon, None
+        self._usage.lerp_(theta.detach().mean(0), _USAGE_MOMENTUM)
+        return recon, self._exclusivity * batch.lengths.sum() * self.doubt(logits)
+
+    def logits(self) -> Tensor:
+        """Return the words' logits in each topic, shape (V, K)."""
+        logits = self.words @ self._topics().t()
+        return logits + self.weights["background"].unsqueeze(1) if "background" in self.weights else logits
+
+    def doubt(self, logits: Tensor) -> Tensor:
+        """Return the mean over words of the entropy of p(topic | word), in nats, a scalar.
+
+        p(topic k | word v) is proportional to beta_kv times the mean of theta_k over the last batches.
+        """
+        joint = torch.log_softmax(logits, 0) + torch.log(self._usage + 1e-9)
+        log_topic = torch.log_softmax(joint, 1)
+        return -(self._frequencies * (log_topic.exp() * log_topic).sum(1)).sum()
+
+    def state(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield everything that training changes, by name."""
+        yield from self.encoder.state()
+        yield from ((name, tensor) for name, tensor in self.weights.items() if name not in self.encoder.weights)
+
+    @torch.no_grad()
+    def export(self) -> dict[str, Floats]:
+        """Return the arrays of a served model."""
+        return to_numpy(self.encoder.export()) | to_numpy(
+            {
+                "projection_weight": torch.log_softmax(self.logits(), 0),
+                "word_embeddings": self.words * self._space.scale,
+                "topic_embeddings": self._topics() / self._space.scale,
+            }
+        )
+
+    def _topics(self) -> Tensor:
+        topics = self.weights["topic_embeddings"]
+        return functional.pad(topics, (0, 0, 1, 0)) if self._space.background else topics
+
+
+def draw_embeddings(rows: int, size: int, generator: torch.Generator) -> Floats:
+    """Return embeddings as the authors' code draws them: uniform between -1 and 1 over the root of their size."""
+    bound = 1 / math.sqrt(size)
+    drawn: Floats = (torch.rand(rows, size, generator=generator) * 2 * bound - bound).numpy()
+    return drawn

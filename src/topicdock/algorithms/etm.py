@@ -1,0 +1,189 @@
+"""ETM, the Embedded Topic Model: words and topics are points of one space.
+
+The generative story of a document of n words:
+
+    h ~ N(0, S)                                  a Gaussian: N(0, I), or the Laplace approximation of a Dirichlet
+    theta = softmax(h)                           topic proportions, shape (K,)
+    beta_k = softmax over words of (rho alpha_k + b)     rho: (V, E) word embeddings; alpha_k: topic k's embedding
+    w_1 ... w_n ~ theta beta                     or x_v ~ Poisson((theta beta)_v), as others write it
+
+An encoder gives the posterior N(mu, diag exp(logvar)) of h from the document's counts x; training minimises
+
+    loss = -E log p(x | theta) + KL(N(mu, diag exp(logvar)) || N(0, S)) + c E[entropy of p(topic | word)]
+
+with one sample of h a document and step. Losses are reported in nats per word, without the last term.
+
+Departures from the paper, all of them defaults that ``recipe=authors`` takes back: word embeddings come from the mutual
+information of words unless vectors are given, topics begin at the centres of clusters of words, b are the words' log
+frequencies, the first of ten or more topics stays the background, words that leave open which topic they are of have a
+price (c), and the encoder is NTM's: a batch-normalised posterior under a Dirichlet's prior, shown part of a document
+while the rest is predicted. In any recipe the last partial batch counts in full, nothing is added to a probability but
+what keeps its logarithm finite, and scoring uses the posterior's mean, as serving does.
+
+References
+----------
+Dieng, Ruiz, Blei, "Topic Modeling in Embedding Spaces", TACL 2020.
+Prostmaier, Vávra, Grün, Hofmarcher, "Seeded Poisson Factorization", 2024 (whose package has ETM with a Poisson).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+
+from topicdock.algorithms.batches import BatchSettings
+from topicdock.algorithms.early_stopping import EarlyStopping
+from topicdock.algorithms.embedded import EmbeddedNetwork, Floats, Space, draw_embeddings
+from topicdock.algorithms.encoder import EncoderSettings
+from topicdock.algorithms.fitting import Fit, train
+from topicdock.algorithms.optimizers import Optimizer, OptimizerSettings, Parameter
+from topicdock.algorithms.prior import Prior
+from topicdock.algorithms.progress import Reporter, SilentReporter
+from topicdock.algorithms.spectral import cluster, embed_words
+from topicdock.algorithms.variational import Annealing, VariationalTrainer, background, expected_share
+from topicdock.corpus.word_vectors import WordVectors
+from topicdock.errors import AlgorithmError
+from topicdock.model import EmbeddedTopicModel, Metadata
+from topicdock.spec.etm import ETMHyperparameters, Plan
+
+_LAZY_SHARE = 0.5
+"""As for NTM: where a batch holds more of the vocabulary, updating all rows costs less than gathering those."""
+_UNKNOWN_SPREAD = 0.6
+"""Of the normal from which both originals draw a word that the given vectors lack."""
+_CLUSTER_LOGIT = 8.0
+"""By how much a topic, at first, raises the logit of a word at the centre of its cluster."""
+_BACKGROUND_LEAD = 5.5
+"""How far the background's mean posterior begins above the other topics'."""
+
+
+def fit(
+    counts: csr_matrix,
+    hyperparameters: ETMHyperparameters,
+    *,
+    validation: csr_matrix | None = None,
+    vocabulary: tuple[str, ...] | None = None,
+    word_vectors: WordVectors | None = None,
+    reporter: Reporter | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Fit:
+    """Fit ETM to word counts.
+
+    Parameters
+    ----------
+    counts : csr_matrix of float32, shape (D, V)
+        Training documents; D is at least 1 and at least one document has a word.
+    hyperparameters : ETMHyperparameters
+    validation : csr_matrix, shape (D', V), optional
+        Decides when to stop and which epoch is kept; without it the training loss does.
+    vocabulary : tuple of str, optional
+        Goes into the model.
+    word_vectors : WordVectors, optional
+        The word embeddings; words that it does not know are drawn from N(0, 0.6^2), as the originals do.
+    reporter : Reporter, optional
+    should_stop : callable
+        Asked before every step; True ends training, and the best epoch so far is returned.
+
+    Raises
+    ------
+    AlgorithmError
+        The loss left the finite numbers.
+    """
+    hyperparameters = hyperparameters.resolve(counts.shape[0])
+    plan = hyperparameters.plan(counts.shape[0])
+    trainer = _Trainer(counts, hyperparameters, plan, word_vectors)
+    outcome = train(
+        trainer, plan.epochs, EarlyStopping(plan.num_patience_epochs, hyperparameters.tolerance),
+        validation=validation, reporter=reporter or SilentReporter(), should_stop=should_stop,
+    )  # fmt: skip
+    arrays = trainer.network.export()
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise AlgorithmError("the weights are no longer finite numbers; lower learning_rate or set clip_gradient_norm")
+    metadata = Metadata(hyperparameters.model_dump(mode="json"), vocabulary)
+    model = EmbeddedTopicModel(arrays, metadata)
+    return Fit(model, outcome.best_epoch, outcome.best_loss, outcome.epochs, trainer.score)
+
+
+class _Trainer(VariationalTrainer):
+    """Network, optimiser and random numbers of one fit."""
+
+    network: EmbeddedNetwork
+
+    def __init__(
+        self, counts: csr_matrix, hyperparameters: ETMHyperparameters, plan: Plan, word_vectors: WordVectors | None
+    ) -> None:
+        h = hyperparameters
+        generator = torch.Generator().manual_seed(h.seed)
+        space = _begin(counts, h, word_vectors, generator)
+        lead = np.zeros(h.num_topics, np.float32)
+        lead[0] = _BACKGROUND_LEAD if space.background else 0.0
+        settings = EncoderSettings(
+            h.feature_dim, h.num_topics, h.layer_sizes(), h.encoder_layers_activation,
+            False, h.posterior_batch_norm, h.posterior_scale, h.posterior_noise or 1.0,
+            h.encoder_dropout, tuple(lead.tolist()) if h.posterior_batch_norm else None,
+        )  # fmt: skip
+        network = EmbeddedNetwork(
+            settings, space, np.exp(background(counts)),
+            exclusivity=h.topic_exclusivity, poisson=h.likelihood == "poisson", generator=generator,
+        )  # fmt: skip
+        optimizer = Optimizer(_parameters(network, h.embedding_rate_factor), OptimizerSettings(
+            h.optimizer, h.learning_rate, h.weight_decay, clip_norm=h.clip_gradient_norm,
+            lazy=h.lazy_updates and expected_share(counts, plan.mini_batch_size) < _LAZY_SHARE,
+        ))  # fmt: skip
+        batching = BatchSettings(
+            plan.mini_batch_size, h.sub_sample, h.seed, h.encoder_input, h.predict_unseen,
+            join_last=h.posterior_batch_norm, by_word=True,
+        )  # fmt: skip
+        super().__init__(
+            counts, network, Prior.laplace(h.prior_alpha, h.num_topics) if h.prior == "dirichlet" else Prior(1.0),
+            optimizer, batching, epochs=plan.epochs, generator=generator,
+            schedule=_schedule(h),
+        )  # fmt: skip
+
+
+def _schedule(h: ETMHyperparameters) -> Literal["constant", "one_cycle"] | Annealing:
+    if h.learning_rate_schedule == "anneal":
+        return Annealing(h.annealing_factor, h.annealing_patience)
+    return h.learning_rate_schedule
+
+
+def _parameters(network: EmbeddedNetwork, factor: float) -> list[Parameter]:
+    """Return what is learned; `factor` multiplies the learning rate of all that the encoder's layers do not hold."""
+    parameters = []
+    for name, tensor in network.weights.items():
+        of_layers = name.startswith(("encoder_", "heads_"))
+        layer = network.encoder.first if name == "encoder_0_weight" else None
+        parameters.append(Parameter(tensor, not name.endswith("_bias"), False, 1.0 if of_layers else factor, layer))
+    return parameters
+
+
+def _begin(
+    counts: csr_matrix, h: ETMHyperparameters, word_vectors: WordVectors | None, generator: torch.Generator
+) -> Space:
+    """Return where words and topics begin."""
+    learned = h.trains_embeddings(given=word_vectors is not None)
+    if word_vectors is not None:
+        words = _complete(word_vectors, generator)
+    elif h.initial_embeddings == "spectral":
+        words = embed_words(counts, h.embedding_size, h.seed)
+    else:
+        words = draw_embeddings(h.feature_dim, h.embedding_size, generator)
+    bias = background(counts) if h.decoder_bias == "background" else None
+    if h.initial_topics == "random":
+        return Space(
+            words, learned, draw_embeddings(h.num_topics, words.shape[1], generator), bias, h.has_background_topic()
+        )
+    scale = float(np.sqrt(np.mean(np.square(words, dtype=np.float64)) * words.shape[1])) or 1.0
+    frequencies = np.exp(background(counts))
+    topics = _CLUSTER_LOGIT * cluster(words, h.num_topics, frequencies, h.seed)
+    return Space((words / scale).astype(np.float32), learned, topics, bias, h.has_background_topic(), scale)
+
+
+def _complete(given: WordVectors, generator: torch.Generator) -> Floats:
+    """Return the given vectors with those of unknown words drawn, shape (V, E)."""
+    drawn: Floats = (torch.randn(given.vectors.shape, generator=generator) * _UNKNOWN_SPREAD).numpy()
+    drawn[given.known] = given.vectors[given.known]
+    return drawn
