@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.corpus.bags import assert_same, bag, bags
 from topicdock.corpus import decode_json, decode_jsonlines, encode_json, encode_jsonlines
+from topicdock.corpus.json_pieces import cut_instances
 from topicdock.errors import CustomerError
 
 DENSE = bag([[1.5, 0, 2]])
@@ -169,3 +170,68 @@ def test_every_truncation_gives_documents_or_an_error() -> None:
                 decode(text[:length], 3)
             except CustomerError:
                 continue
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("topicdock.corpus.json_pieces.PIECE", 60)
+    monkeypatch.setattr("topicdock.corpus.json_documents.PIECE", 0)
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("head", ["", '{"instances": '])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_long_list_is_read_in_pieces_as_it_is_read_whole(head: str, indent: int | None) -> None:
+    documents = [*DOCUMENTS, {"id": "a}, {b", "data": {"features": FEATURES}}] * 9
+    content = documents if not head else {"instances": documents}
+    text = json.dumps(content, indent=indent).encode()
+    assert len(list(cut_instances(text))) > 3
+    assert_same(bag([[1.5, 0, 2]] * len(documents)), decode_json(text, 3))
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_mistake_in_a_later_piece_is_named_by_its_place_in_the_whole() -> None:
+    documents = [{"data": {"features": FEATURES}}] * 30
+    wrong = {"data": {"features": {"keys": [3], "shape": [3], "values": [1]}}}
+    with pytest.raises(CustomerError, match=r"^instance 31: a word id is outside the vocabulary; got: 3"):
+        decode_json(json.dumps({"instances": [*documents, wrong, {}]}).encode(), 3)
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        '{"instances": [%s,]}', '{"instances": [%s],}', '{"instances": [%s]', '{"instances": [,%s]}', '[%s]]', '[%s',
+        '{"instances": [%s, ,%s]}', '{"instances": [%s],[%s]}', '{"instances": [%s]} x', '["a}, {b, %s]',
+    ],
+)  # fmt: skip
+def test_what_is_not_json_as_a_whole_is_not_json_in_pieces(wrap: str) -> None:
+    documents = ", ".join([json.dumps({"data": {"features": FEATURES}})] * 9)
+    with pytest.raises(CustomerError, match="not JSON"):
+        decode_json(wrap.replace("%s", documents).encode(), 3)
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_only_the_last_of_two_lists_counts_as_in_any_json_object() -> None:
+    one, two = ([{"data": {"features": FEATURES}}] * number for number in (9, 8))
+    text = b'{"instances": ' + json.dumps(one).encode() + b', "instances": ' + json.dumps(two).encode() + b"}"
+    assert decode_json(text, 3).shape == (8, 3)
+
+
+ODD = [[True], [1.0], ["1"], [None], [10**30], [-1], [[1]], {}, "", "1", 1, None, [5e-324], [1e39]]
+
+
+@pytest.mark.parametrize("part", ["keys", "values", "shape"])
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_sparse_documents_together_mean_what_they_mean_one_by_one(part: str, odd: Any) -> None:
+    usual = {"keys": [1], "shape": [3], "values": [2]}
+    odd_one = {"data": {"features": {**usual, part: odd}}}
+    dense = [1.5, 0, 2]  # keeps the documents from being read together
+    outcomes = []
+    for extra in ([], [dense]):
+        text = json.dumps([{"data": {"features": usual}}, odd_one, *extra]).encode()
+        try:
+            outcomes.append(decode_json(text, 3)[:2].toarray().tolist())
+        except CustomerError as error:
+            outcomes.append(str(error))
+    assert outcomes[0] == outcomes[1]

@@ -14,6 +14,7 @@ and a JSON body is one of ``{"instances": [document, ...]}``, ``[document, ...]`
 from __future__ import annotations
 
 import codecs
+import logging
 from collections.abc import Callable, Iterable
 from itertools import compress, pairwise
 from typing import Any
@@ -23,12 +24,18 @@ import orjson
 from scipy.sparse import csr_matrix
 
 from topicdock.corpus import bag_of_words
+from topicdock.corpus.json_pieces import PIECE, CannotCutError, cut_instances, gather_sparse
 from topicdock.errors import CustomerError
 
 NUMBER_TYPES = frozenset((int, float, bool))
 """What a count may be; true and false are taken for 1 and 0, as Python and numpy take them."""
 
 SHAPES = '[numbers], {"features": [numbers]} or {"data": {"features": {"values": .., "keys": .., "shape": ..}}}'
+
+_LINES = 1000
+"""Lines that are objects in memory at once."""
+
+_logger = logging.getLogger(__name__)
 
 Document = tuple[list[float], list[int]]
 """Counts and word ids; turned into arrays all documents together, as numpy is slow on short lists."""
@@ -53,7 +60,13 @@ def decode_json(body: bytes | memoryview, feature_dim: int) -> csr_matrix:
     CustomerError
         If the body is not JSON; otherwise naming the first bad instance, counted from 1.
     """
-    parsed = _parse(bytes(body).removeprefix(codecs.BOM_UTF8), "")
+    text = bytes(body).removeprefix(codecs.BOM_UTF8)
+    if len(text) > 2 * PIECE:
+        try:
+            return _decode_pieces(cut_instances(text), feature_dim)
+        except CannotCutError as error:
+            _logger.debug("A JSON body is read as a whole: %r", error)
+    parsed = _parse(text, "")
     if isinstance(parsed, dict) and "instances" in parsed:
         instances = parsed["instances"]
         if not isinstance(instances, list):
@@ -62,7 +75,26 @@ def decode_json(body: bytes | memoryview, feature_dim: int) -> csr_matrix:
         instances = parsed
     else:
         instances = [parsed]
-    return _decode_documents(instances, feature_dim, lambda index: f"instance {index + 1}", _decode_document)
+    return _decode_pieces([instances], feature_dim)
+
+
+def _decode_pieces(pieces: Iterable[list[Any]], feature_dim: int) -> csr_matrix:
+    bags: list[csr_matrix] = []
+    first = 1
+    for piece in pieces:
+        bags.append(_decode_instances(piece, feature_dim, first))
+        first += len(piece)
+    return bag_of_words.stack(bags, feature_dim)
+
+
+def _decode_instances(instances: list[Any], feature_dim: int, first: int) -> csr_matrix:
+    def name(index: int) -> str:
+        return f"instance {first + index}"
+
+    ragged = gather_sparse(instances, feature_dim)
+    if ragged is not None:
+        return bag_of_words.assemble(*ragged, feature_dim, name)
+    return _decode_documents(instances, feature_dim, name, _decode_document)
 
 
 def decode_jsonlines(body: bytes | memoryview, feature_dim: int) -> csr_matrix:
@@ -75,9 +107,24 @@ def decode_jsonlines(body: bytes | memoryview, feature_dim: int) -> csr_matrix:
     """
     lines = bytes(body).removeprefix(codecs.BOM_UTF8).split(b"\n")
     numbers = [number for number, line in enumerate(lines) if line.strip()]
-    return _decode_documents(
-        (lines[number] for number in numbers), feature_dim, lambda index: f"line {numbers[index] + 1}", _decode_line
-    )
+    bags = []
+    for begin in range(0, len(numbers), _LINES):
+        some = numbers[begin : begin + _LINES]
+        bags.append(_decode_lines([lines[number] for number in some], feature_dim, some))
+    return bag_of_words.stack(bags, feature_dim)
+
+
+def _decode_lines(lines: list[bytes], feature_dim: int, numbers: list[int]) -> csr_matrix:
+    def name(index: int) -> str:
+        return f"line {numbers[index] + 1}"
+
+    try:
+        ragged = gather_sparse([orjson.loads(line) for line in lines], feature_dim)
+    except orjson.JSONDecodeError:
+        ragged = None  # the mistake may not be the first one
+    if ragged is not None:
+        return bag_of_words.assemble(*ragged, feature_dim, name)
+    return _decode_documents(lines, feature_dim, name, _decode_line)
 
 
 def _decode_documents(
