@@ -1,9 +1,9 @@
 """A long JSON list of documents in pieces, and the sparse documents of a piece all together.
 
-A body of 100 MB as Python objects takes more than a gigabyte, and the parser lets no other thread run before it is
-done. So a list is cut between two of its elements, and each piece is parsed as a list of its own. No scanner of nesting
-is needed for that: if every piece parses as a list, the pieces joined by commas are the whole list, by JSON's grammar. A
-cut in the wrong place, perhaps inside a string, gives a piece that does not parse.
+A body of 100 MB as Python objects takes more than a gigabyte, and the parser lets no other thread run before it
+is done. So a list is cut between two of its elements, and each piece is parsed as a list of its own. No scanner
+of nesting is needed for that: if every piece parses as a list, the pieces joined by commas are the whole list,
+by JSON's grammar. A cut in the wrong place, perhaps inside a string, gives a piece that does not parse.
 """
 
 from __future__ import annotations
