@@ -19,6 +19,7 @@ from topicdock.errors import CustomerError
 from topicdock.spec.registry import choose_algorithm
 from topicdock.training.data import TrainingData, read_training_data
 from topicdock.training.log import JobLog, log_configuration, log_resolved
+from topicdock.training.report import REPORT_FILE, Report
 from topicdock.training.topics import TopicReport
 
 ALGORITHM_VARIABLE = "TOPICDOCK_ALGORITHM"
@@ -97,11 +98,13 @@ def _finish(fitted: Any, data: TrainingData, layout: Layout, log: JobLog) -> Non
     _logger.info("Best model based on early stopping at epoch %d. Best loss: %s", fitted.best_epoch, fitted.best_loss)
     topics = TopicReport.of(fitted.model, data.train, data.word_vectors)
     topics.log(with_vocabulary=data.vocabulary is not None)
-    training |= topics.summary()
+    report = Report(fitted.model, data.train)
+    training |= topics.summary() | report.figures(topics, log.losses)
     if data.text_rules is not None:
         fitted.model.metadata = replace(fitted.model.metadata, text_rules=data.text_rules.to_mapping())
     log.took("model.score.time", time.perf_counter() - began)
     _save(fitted.model, training, topics, layout, log)
+    report.save(layout.output_data / REPORT_FILE)
     if data.test is None:
         _logger.info("Test data is not provided.")
     else:

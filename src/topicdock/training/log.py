@@ -50,6 +50,8 @@ class JobLog:
         self._records = self._batches = 0
         self._largest_epoch = (0, 0)
         self._milliseconds: dict[str, Measurement] = {}
+        self.losses: list[tuple[int, float, float | None]] = []
+        """Of each epoch: its number, the loss on the training data, and that on the validation data."""
 
     def epoch_started(self, epoch: int) -> None:
         """Log the start of an epoch, counted from 1."""
@@ -59,6 +61,8 @@ class JobLog:
     def epoch_finished(self, report: EpochReport) -> None:
         """Log everything about an epoch."""
         train, seconds = report.train, report.train_seconds + report.validation_seconds
+        held_out = None if report.validation is None else report.validation.total
+        self.losses.append((report.epoch, train.total, held_out))
         _logger.info(
             "# Finished training epoch %d on %d examples from %d batches, each of size %d.",
             report.epoch, train.documents, train.batches, self._batch_size,

@@ -1,0 +1,65 @@
+"""The page about a model that training leaves in output/data; a job never fails for want of it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from topicdock.model import TopicModel
+from topicdock.training.topics import TopicReport
+
+REPORT_FILE = "report.html"
+_MOST_EPOCHS = 500
+_logger = logging.getLogger(__name__)
+
+Losses = list[tuple[int, float, float | None]]
+
+
+class Report:
+    """A model as its page shows it.
+
+    Parameters
+    ----------
+    counts : csr_matrix, shape (D, V)
+        The training documents.
+    """
+
+    def __init__(self, model: TopicModel, counts: csr_matrix) -> None:
+        self._summary: Any = None
+        try:
+            from topicdock.report import Documents, summarize
+
+            self._summary = summarize(model, Documents(counts))
+        except Exception:
+            _logger.warning("There will be no %s:", REPORT_FILE, exc_info=True)
+
+    def figures(self, topics: TopicReport, losses: Losses) -> dict[str, Any]:
+        """Return what the model should remember for reports to come: a loss for each epoch, figures of each topic."""
+        sizes = [None] * len(topics.words) if self._summary is None else [t.size for t in self._summary.topics]
+        remembered = zip(sizes, topics.coherence, topics.uniqueness, strict=True)
+        return {
+            "losses": thin(losses),
+            "topics": [{"size": s, "npmi": npmi, "topic_uniqueness": unique} for s, npmi, unique in remembered],
+        }
+
+    def save(self, path: Path) -> None:
+        """Write the page."""
+        if self._summary is None:
+            return
+        try:
+            from topicdock.report import render_report
+
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(render_report(self._summary), encoding="utf-8", errors="backslashreplace")
+        except Exception:
+            _logger.warning("%s could not be written:", path, exc_info=True)
+
+
+def thin(losses: Losses) -> list[list[float | None]]:
+    """Return at most 500 of the epochs, the first and the last among them."""
+    kept = np.unique(np.linspace(0, len(losses) - 1, min(len(losses), _MOST_EPOCHS)).round().astype(int))
+    return [list(losses[place]) for place in kept.tolist()]
