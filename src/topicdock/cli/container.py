@@ -1,23 +1,50 @@
-"""What SageMaker calls: ``train`` and ``serve``."""
+"""What SageMaker calls, ``train`` and ``serve``; and ``train`` as a person calls it, on prepared data."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+from pathlib import Path
 
 import click
 
 from topicdock.contract.failure import STOPPED
 
+_PATH = click.Path(path_type=Path)
 
-@click.command(context_settings={"ignore_unknown_options": True})
-@click.argument("ignored", nargs=-1)
-def train(ignored: tuple[str, ...]) -> None:
-    """Run the training job that /opt/ml describes (SAGEMAKER_BASE_DIR moves it)."""
+
+@click.command(
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": True},
+    short_help="Train a model: of prepared data, or the job that /opt/ml describes.",
+)
+@click.option("--data", type=_PATH, help="What `topicdock prepare` wrote.")
+@click.option("--output", type=_PATH, help="The folder for the model, its report and its log.")
+@click.option("--algorithm", help="ntm, lda or etm; see `topicdock describe`.")
+@click.option("--num-topics", help="How many topics to find.")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[--HYPERPARAMETER VALUE]...")
+def train(
+    data: Path | None, output: Path | None, algorithm: str | None, num_topics: str | None, arguments: tuple[str, ...]
+) -> None:
+    r"""Train a model.
+
+    With --data and --output, on this machine: any hyperparameter of `topicdock describe ALGORITHM` may follow as
+    --name value. Ctrl-C ends training early and keeps the best model so far. The output gets model/model_algo-1,
+    output/data/report.html, output/data/topics.json and output/training.log; `topicdock report` and
+    `SAGEMAKER_BASE_DIR=OUTPUT topicdock serve` take it as it is.
+
+    Without them, the training job that /opt/ml describes, as SageMaker lays it out (SAGEMAKER_BASE_DIR moves it);
+    what else stands on the command line is ignored then, as SageMaker's contract has it.
+
+    \b
+    topicdock train --data data --output model --num-topics 20
+    topicdock train --data data --output model --algorithm etm --num-topics 50 --epochs 30
+    """
+    if data is not None or output is not None:
+        _train_here(data, output, algorithm, num_topics, arguments)
     # The first process of a container ignores SIGTERM unless it says otherwise; the job takes over once it runs.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
-    print("Docker entrypoint called with argument(s):", " ".join(("train", *ignored)), flush=True)
+    print("Docker entrypoint called with argument(s):", " ".join(("train", *arguments)), flush=True)
     # Idle OpenMP threads that spin take whole cores from those that work, a factor of ten where cores are shared; torch
     # reads this when it is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -26,10 +53,39 @@ def train(ignored: tuple[str, ...]) -> None:
     sys.exit(run(os.environ))
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+def _train_here(
+    data: Path | None, output: Path | None, algorithm: str | None, num_topics: str | None, arguments: tuple[str, ...]
+) -> None:
+    from topicdock.cli import local_job
+    from topicdock.cli.progress import Progress
+    from topicdock.training.job import ALGORITHM_VARIABLE
+
+    if data is None or output is None:
+        raise click.UsageError("--data and --output go together.")
+    hyperparameters = local_job.parse_hyperparameters(arguments)
+    hyperparameters |= {"algorithm": algorithm} if algorithm else {}
+    hyperparameters |= {"num_topics": num_topics} if num_topics else {}
+    layout = local_job.lay_out(data, output, hyperparameters, os.environ.get(ALGORITHM_VARIABLE, ""))
+    with Progress() as progress:
+        code = local_job.run(
+            layout, os.environ, lambda now: progress.show("training", round(now.percent), 100, unit="%", note=now.note)
+        )
+    if code:
+        reason = layout.failure.read_text(encoding="utf-8", errors="replace") if layout.failure.is_file() else ""
+        reason = reason.removeprefix("ClientError: ")
+        raise click.ClickException(reason or f"Training ended with exit code {code}; {output} has the log.")
+    print(f"The model is {layout.model}/model_algo-1, its report {layout.output_data / 'report.html'}.")
+    print(f"Next: topicdock report {output} -o report.html")
+    sys.exit(0)
+
+
+@click.command(context_settings={"ignore_unknown_options": True}, short_help="Answer HTTP with a model.")
 @click.argument("ignored", nargs=-1)
 def serve(ignored: tuple[str, ...]) -> None:
-    """Answer HTTP with the model below /opt/ml/model (SAGEMAKER_BASE_DIR moves it)."""
+    """Answer HTTP with the model below /opt/ml/model (SAGEMAKER_BASE_DIR moves /opt/ml).
+
+    To serve what `topicdock train --output model` made: SAGEMAKER_BASE_DIR=model topicdock serve
+    """
     print("Docker entrypoint called with argument(s):", " ".join(("serve", *ignored)), flush=True)
     from topicdock.serving import serve as run
 

@@ -76,14 +76,14 @@ def find_documents(model: TopicModel, given: Path | None, model_path: Path) -> D
     else:
         raise CustomerError("there is no such folder", where=str(given), allowed="what topicdock prepare wrote")
     try:
-        counts = read_counts(folder, parse_media_type(_media_type(folder)), model.feature_dim)
+        counts = read_counts(folder, parse_media_type(guess_media_type(folder)), model.feature_dim)
     except CustomerError as error:
         raise error.inside(str(folder)) from error
     names, texts = _read_about(folder, counts.shape[0])
     return Documents(counts, names, texts)
 
 
-def _media_type(folder: Path) -> str:
+def guess_media_type(folder: Path) -> str:
     """Say what a channel's files are: by the manifest beside it, else by the ends of their names."""
     try:
         manifest = json.loads((folder.parent / "auxiliary" / MANIFEST).read_text(encoding="utf-8"))

@@ -76,6 +76,7 @@ def _draw_topics(figure_of: Any, summary: Summary) -> Any:
         axes.set_yticks(range(len(words)), [word.text.replace("$", r"\$")[:24] for word in words], fontsize=8)
         axes.invert_yaxis()
         axes.tick_params(axis="x", labelsize=7)
+        axes.locator_params(axis="x", nbins=3)
         axes.set_title(
             f"topic {topic.number}" + (f", {100 * topic.size:.1f} %" if summary.sizes_known else ""), fontsize=10
         )
