@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix
 from topicdock.artifact import save_model
 from topicdock.model import Metadata, NeuralTopicModel
 from topicdock.serving.app import create_app
+from topicdock.serving.served_model import ServedModel
 from topicdock.serving.settings import Settings
 
 from .service import Service
@@ -44,7 +45,7 @@ def counts() -> csr_matrix:
 
 @pytest.fixture
 def client(model: NeuralTopicModel) -> FlaskClient:
-    return create_app(model, Settings()).test_client()
+    return create_app(ServedModel(model), Settings()).test_client()
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix
 from topicdock.corpus import encode_counts, encode_csv, encode_json, encode_jsonlines
 from topicdock.model import NeuralTopicModel
 from topicdock.serving.app import create_app, plan_transform
+from topicdock.serving.served_model import ServedModel
 from topicdock.serving.settings import MEGABYTE, Settings
 
 from .asking import assert_plain_line, post
@@ -94,12 +95,12 @@ def test_no_damaged_body_is_more_than_a_400(client: FlaskClient, counts: csr_mat
 
 
 @pytest.mark.parametrize(
-    "content_type", ["application/octet-stream", "text/plain", "nonsense", "application/json+x", ";", "téxt/csv"]
+    "content_type", ["application/octet-stream", "text/html", "nonsense", "application/json+x", ";", "téxt/csv"]
 )
 def test_a_content_type_that_is_not_known_is_415(client: FlaskClient, content_type: str) -> None:
     line = assert_plain_line(post(client, b"1,2", content_type), 415)
     assert "not supported" in line
-    assert "application/x-recordio-protobuf, text/csv, application/json, application/jsonlines" in line
+    assert "application/x-recordio-protobuf, text/csv, application/json, application/jsonlines, text/plain" in line
 
 
 def test_a_body_without_content_type_is_read_as_csv(client: FlaskClient, model: NeuralTopicModel) -> None:
@@ -123,19 +124,19 @@ def test_an_accept_header_that_nothing_matches_gets_json(client: FlaskClient, co
 
 
 def test_a_strict_service_answers_406_to_an_accept_header_that_nothing_matches(model: NeuralTopicModel) -> None:
-    client = create_app(model, Settings(strict_accept=True)).test_client()
+    client = create_app(ServedModel(model), Settings(strict_accept=True)).test_client()
     assert "allowed: application/json, " in assert_plain_line(post(client, ROW, CSV, Accept="text/csv"), 406)
     assert post(client, ROW, CSV, Accept="*/*").status_code == 200
 
 
 def test_the_default_response_type_can_be_chosen(model: NeuralTopicModel) -> None:
-    client = create_app(model, Settings(default_accept=LINES)).test_client()
+    client = create_app(ServedModel(model), Settings(default_accept=LINES)).test_client()
     assert post(client, ROW, CSV).content_type == LINES
     assert post(client, ROW, CSV, Accept="image/png").content_type == LINES
 
 
 def test_a_body_may_be_exactly_as_large_as_the_limit(model: NeuralTopicModel) -> None:
-    client = create_app(model, Settings(body_limit=len(ROW))).test_client()
+    client = create_app(ServedModel(model), Settings(body_limit=len(ROW))).test_client()
     assert post(client, ROW, CSV).status_code == 200
     assert str(len(ROW)) in assert_plain_line(post(client, ROW + b"\n", CSV), 413)
 

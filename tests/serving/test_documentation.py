@@ -5,6 +5,7 @@ import re
 
 from topicdock.corpus.media_types import DECODERS
 from topicdock.serving.responses import RESPONSE_TYPES
+from topicdock.serving.texts import PLAIN_TEXT
 
 from .service import COMMAND, ROOT
 
@@ -22,4 +23,4 @@ def test_every_variable_that_is_read_is_described_and_no_other() -> None:
 
 def test_every_request_and_response_type_is_described() -> None:
     described = re.findall(r"^\| `([a-z]+/[a-z-]+)`", TEXT, re.MULTILINE)
-    assert sorted(described) == sorted([*DECODERS, *RESPONSE_TYPES])
+    assert sorted(described) == sorted([*DECODERS, PLAIN_TEXT, *RESPONSE_TYPES])

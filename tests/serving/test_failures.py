@@ -23,6 +23,7 @@ from topicdock.model import NeuralTopicModel
 from topicdock.serving.app import create_app
 from topicdock.serving.failures import answer_error
 from topicdock.serving.requests import decompress
+from topicdock.serving.served_model import ServedModel
 from topicdock.serving.settings import MEGABYTE, Settings
 
 from .asking import assert_plain_line, post
@@ -49,7 +50,7 @@ def test_a_gzip_body_is_decompressed_first(client: FlaskClient, model: NeuralTop
     ],
 )
 def test_a_gzip_body_that_is_broken_or_too_large_is_refused(model: NeuralTopicModel, body: bytes, status: int) -> None:
-    client = create_app(model, Settings(body_limit=MEGABYTE)).test_client()
+    client = create_app(ServedModel(model), Settings(body_limit=MEGABYTE)).test_client()
     assert_plain_line(post(client, body, CSV, Content_Encoding="gzip"), status)
 
 
@@ -93,7 +94,7 @@ class BrokenModel(NeuralTopicModel):
 def test_a_failure_of_ours_is_500_without_internals_and_the_log_has_all_of_it(
     model: NeuralTopicModel, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = create_app(BrokenModel(model, error), Settings()).test_client()
+    client = create_app(ServedModel(BrokenModel(model, error)), Settings()).test_client()
     with caplog.at_level(logging.ERROR):
         line = assert_plain_line(post(client, ROW, CSV), 500)
     assert "secret" not in line
@@ -102,7 +103,7 @@ def test_a_failure_of_ours_is_500_without_internals_and_the_log_has_all_of_it(
 
 
 def test_topic_proportions_that_are_not_finite_are_never_sent(model: NeuralTopicModel) -> None:
-    client = create_app(BrokenModel(model, None), Settings()).test_client()
+    client = create_app(ServedModel(BrokenModel(model, None)), Settings()).test_client()
     assert "document 2" in assert_plain_line(post(client, ROW + b"\n" + ROW, CSV), 400)
 
 
@@ -160,7 +161,7 @@ def test_more_invocations_than_are_admitted_get_503_at_once_and_places_come_back
     model: NeuralTopicModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("topicdock.serving.app.ADMITTED", 2)
-    client = create_app(model, Settings()).test_client()
+    client = create_app(ServedModel(model), Settings()).test_client()
     inside = [client.post("/invocations", data=body, content_type=CSV) for body in (ROW, b"broken")]
     refused = post(client, ROW, CSV)
     assert "busy" in assert_plain_line(refused, 503)
@@ -180,7 +181,7 @@ def test_a_request_that_waits_too_long_for_its_turn_gets_503(model: NeuralTopicM
             assert finish.wait(30)
             return NeuralTopicModel.transform(self, counts)
 
-    app = create_app(SlowModel(model, None), Settings(timeout=1))
+    app = create_app(ServedModel(SlowModel(model, None)), Settings(timeout=1))
     first: list[TestResponse] = []
     thread = threading.Thread(target=lambda: first.append(post(app.test_client(), ROW, CSV)))
     thread.start()

@@ -27,6 +27,7 @@ from topicdock.corpus import encode_csv, encode_json
 from topicdock.model import NeuralTopicModel
 from topicdock.serving.app import create_app
 from topicdock.serving.registry import Registry
+from topicdock.serving.served_model import ServedModel
 from topicdock.serving.settings import Settings
 from topicdock.serving.spool import Card
 
@@ -56,7 +57,7 @@ def client(spool: Path) -> FlaskClient:
     return client_of(Registry(spool, 1 << 24))
 
 
-def client_of(models: Registry | NeuralTopicModel) -> FlaskClient:
+def client_of(models: Registry | ServedModel) -> FlaskClient:
     app = create_app(models, Settings())
     app.test_client_class = Buffered
     return app.test_client()
@@ -182,7 +183,7 @@ def test_a_single_model_is_not_answered_for_and_models_are_not_managed_without_b
     client: FlaskClient, model: NeuralTopicModel
 ) -> None:
     assert "/models/<name>/invoke" in assert_plain_line(client.post("/invocations", data=b"1"), 404)
-    single = client_of(model)
+    single = client_of(ServedModel(model))
     assert_plain_line(single.get("/models"), 404)
     assert_plain_line(load(single, "a", "/x"), 404)
 
@@ -190,14 +191,15 @@ def test_a_single_model_is_not_answered_for_and_models_are_not_managed_without_b
 def test_a_mapped_model_has_the_arrays_and_metadata_that_were_loaded(tmp_path: Path, spool: Path) -> None:
     registry = Registry(spool, 1 << 24)
     registry.load(Card("a", folder_of(tmp_path, 1)))
-    mapped, original = registry.find("a"), random_model(seed=1)
+    served, original = registry.find("a"), random_model(seed=1)
+    mapped = served.model
     assert mapped.metadata.vocabulary == tuple(f"word{number}" for number in range(30))
     assert mapped.metadata.hyperparameters == original.metadata.hyperparameters
     assert mapped.arrays.keys() == original.arrays.keys()
     for name, array in original.arrays.items():
         np.testing.assert_array_equal(mapped.arrays[name], array)
         assert not mapped.arrays[name].flags.writeable
-    assert registry.find("a") is mapped
+    assert registry.find("a") is served
 
 
 def test_unloading_waits_for_a_process_that_still_uses_the_model(tmp_path: Path, spool: Path) -> None:

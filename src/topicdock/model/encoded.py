@@ -58,6 +58,7 @@ class EncodedTopicModel(TopicModel):
         self._input = metadata.hyperparameters.get("encoder_input", "counts")
         # (V, H): a CSR document times this is a gather of contiguous rows.
         self._first_weight = np.ascontiguousarray(self._arrays["encoder_0_weight"].T)
+        self._arrays["encoder_0_weight"] = self._first_weight.T  # the largest array is held once
 
     @property
     def arrays(self) -> Mapping[str, Floats]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import orjson
 from flask import Flask, Response, request
 
-from topicdock.model import TopicModel
 from topicdock.serving.admission import Admission
 from topicdock.serving.failures import answer_error
 from topicdock.serving.invocation import Invocation
 from topicdock.serving.models_api import add_models
 from topicdock.serving.registry import ModelNotLoadedError, Registry
+from topicdock.serving.served_model import ServedModel
 from topicdock.serving.settings import LARGEST_TRANSFORM_PAYLOAD, MEGABYTE, Settings
 
 ADMITTED = 16
@@ -27,7 +27,7 @@ class _PlainResponse(Response):
     default_mimetype = "text/plain"  # of empty answers too, and of those that Flask makes itself
 
 
-def create_app(models: TopicModel | Registry, settings: Settings) -> Flask:
+def create_app(models: ServedModel | Registry, settings: Settings) -> Flask:
     """Return the WSGI application that serves one model, or those of a registry by name.
 
     ``GET /ping`` says that it can answer, ``POST /invocations`` answers, ``GET /execution-parameters`` tells batch

@@ -13,8 +13,10 @@ from werkzeug.exceptions import NotAcceptable, RequestEntityTooLarge
 from topicdock.errors import CustomerError
 from topicdock.model import TopicModel
 from topicdock.serving.admission import Turn
+from topicdock.serving.explanation import SIZE, explain
 from topicdock.serving.requests import decode_documents, decompress, read_body
-from topicdock.serving.responses import ENCODERS, RESPONSE_TYPES, choose_response_type
+from topicdock.serving.responses import ENCODERS, NOTHING, RESPONSE_TYPES, choose_response_type, wants_explanation
+from topicdock.serving.served_model import ServedModel
 from topicdock.serving.settings import Settings
 
 LARGEST_ANSWER = 1 << 25
@@ -34,25 +36,31 @@ class Invocation:
         self._settings = settings
         self.turn = Turn(settings.timeout)
 
-    def __call__(self, find_model: Callable[[], TopicModel]) -> Response:
+    def __call__(self, find_model: Callable[[], ServedModel]) -> Response:
         """Answer the request at hand with the model that `find_model` returns when its turn has come."""
         settings = self._settings
-        response_type = _negotiate(request.headers.get("Accept"), settings)
+        accept = request.headers.get("Accept")
+        response_type = _negotiate(accept, settings)
         body = read_body(request.stream, settings.body_limit, settings.timeout, request.content_length)
         if not body:
             return Response(status=204, mimetype="text/plain")
         with self.turn.taken():
-            model = find_model()
+            served = find_model()
             body = decompress(body, request.headers.get("Content-Encoding", ""), settings.body_limit)
             if not body:
                 return Response(status=204, mimetype="text/plain")
-            counts = decode_documents(body, request.headers.get("Content-Type"), model.feature_dim)
-            answer = ENCODERS[response_type](model.response_key, transform(model, counts))
+            documents = decode_documents(body, request.headers.get("Content-Type"), served)
+            explained = wants_explanation(accept, response_type)
+            theta = transform(served.model, documents.counts, SIZE if explained else 0)
+            extras = explain(served, documents.counts, theta, documents.unknown_words) if explained else NOTHING
+            answer = ENCODERS[response_type](served.model.response_key, theta, extras)
         return Response(answer, content_type=response_type)
 
 
-def transform(model: TopicModel, counts: csr_matrix) -> NDArray[np.float32]:
+def transform(model: TopicModel, counts: csr_matrix, extra: int = 0) -> NDArray[np.float32]:
     """Return the model's topic proportions of `counts`, shape (D, K), every one of them finite.
+
+    `extra` is what an answer holds for each document beside them, in proportions.
 
     Raises
     ------
@@ -61,8 +69,9 @@ def transform(model: TopicModel, counts: csr_matrix) -> NDArray[np.float32]:
     RequestEntityTooLarge
         So many documents that the answer would not fit into memory; a few bytes can ask for a document.
     """
-    if counts.shape[0] * model.num_topics > LARGEST_ANSWER:
-        most = LARGEST_ANSWER // model.num_topics
+    size = model.num_topics + extra
+    if counts.shape[0] * size > LARGEST_ANSWER:
+        most = LARGEST_ANSWER // size
         raise RequestEntityTooLarge(
             f"The request has {counts.shape[0]} documents; at most {most} are answered at once."
         )

@@ -23,7 +23,7 @@ from typing import IO
 from werkzeug.exceptions import Conflict, HTTPException, NotFound
 
 from topicdock.artifact import load_model
-from topicdock.model import TopicModel
+from topicdock.serving.served_model import ServedModel
 from topicdock.serving.spool import Card, map_spool, read_card, write_spool
 
 MOST_MAPPED = 64
@@ -62,7 +62,7 @@ class Registry:
 
     def __init__(self, folder: Path, capacity: int) -> None:
         self._folder, self._capacity = folder, capacity
-        self._mapped: OrderedDict[Path, tuple[tuple[int, int], TopicModel]] = OrderedDict()
+        self._mapped: OrderedDict[Path, tuple[tuple[int, int], ServedModel]] = OrderedDict()
         self._lock = threading.Lock()
         self._watcher: threading.Thread | None = None
 
@@ -142,7 +142,7 @@ class Registry:
                 continue
         return sorted((card for card in cards if card.name > after), key=lambda card: card.name)[:most]
 
-    def find(self, name: str) -> TopicModel:
+    def find(self, name: str) -> ServedModel:
         """Return a loaded model, or raise ModelNotLoadedError."""
         path = self._path(name)
         with self._lock:
@@ -173,14 +173,14 @@ class Registry:
                 if not loaded:
                     del self._mapped[path]
 
-    def _map(self, path: Path, name: str) -> tuple[tuple[int, int], TopicModel]:
+    def _map(self, path: Path, name: str) -> tuple[tuple[int, int], ServedModel]:
         with _open(path, name) as file:
             # The mapping keeps the file open, and the open file keeps the lock.
             fcntl.flock(file, fcntl.LOCK_SH)
             status = os.fstat(file.fileno())
             if status.st_nlink == 0:
                 raise _not_loaded(name)
-            return _identify(status), map_spool(file)
+            return _identify(status), ServedModel(map_spool(file))
 
     def _watch(self) -> None:
         while True:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import time
 import zlib
+from dataclasses import dataclass
 from typing import IO
 
+import numpy as np
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityTooLarge, RequestTimeout
 
 from topicdock.corpus import CSV, MediaType, UnsupportedMediaTypeError, decode_counts, parse_media_type
 from topicdock.errors import CustomerError
+from topicdock.serving.served_model import ServedModel
+from topicdock.serving.texts import PLAIN_TEXT, find_texts
 
 _PIECE = 1 << 16
 _SMALLEST_WINDOW = 1 << 8
@@ -101,8 +106,23 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     return b"".join(pieces)
 
 
-def decode_documents(body: bytes, content_type: str | None, feature_dim: int) -> csr_matrix:
-    """Return the word counts of a request, shape (D, V).
+@dataclass(frozen=True)
+class Documents:
+    """What a request holds.
+
+    Attributes
+    ----------
+    counts : csr_matrix, (D, V) float32
+    unknown_words : (D,) int64, or None
+        Words of each document that are not in the vocabulary, where documents are text.
+    """
+
+    counts: csr_matrix
+    unknown_words: NDArray[np.int64] | None = None
+
+
+def decode_documents(body: bytes, content_type: str | None, served: ServedModel) -> Documents:
+    """Return the documents of a request as word counts.
 
     A request without Content-Type is read as CSV, the only type that shows what it is.
 
@@ -113,13 +133,21 @@ def decode_documents(body: bytes, content_type: str | None, feature_dim: int) ->
     UnsupportedMediaTypeError
         No decoder knows the Content-Type; or there is none, and the body is not CSV.
     """
+    feature_dim = served.model.feature_dim
     if content_type and content_type.strip():
         media_type = parse_media_type(content_type)
+        texts = find_texts(body, media_type)
+        if texts is not None:
+            return Documents(*served.count_texts(texts))
         if media_type.name == CSV and "label_size" not in media_type.parameters:
             media_type = _UNLABELLED
-        return decode_counts(body, media_type, feature_dim)
+        try:
+            return Documents(decode_counts(body, media_type, feature_dim))
+        except UnsupportedMediaTypeError as error:
+            error.allowed += f", {PLAIN_TEXT}"
+            raise
     try:
-        return decode_counts(body, _UNLABELLED, feature_dim)
+        return Documents(decode_counts(body, _UNLABELLED, feature_dim))
     except CustomerError as error:
         raise UnsupportedMediaTypeError(
             "the request has no Content-Type header, and its body is not CSV that fits the model", got=str(error)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import repeat
+from typing import Any
 
 import numpy as np
 import orjson
@@ -18,26 +20,40 @@ Floats = NDArray[np.float32]
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
 
 
-def encode_json(key: str, theta: Floats) -> bytes:
+Extras = Iterable[Mapping[str, Any]]
+"""What the prediction of each document holds beside its topic proportions; endless where that is nothing."""
+
+NOTHING: Extras = repeat({})
+
+
+def encode_json(key: str, theta: Floats, extras: Extras = NOTHING) -> bytes:
     """Return ``{"predictions": [{key: [...]}, ...]}`` with one prediction for each row of `theta`, shape (D, K)."""
-    return orjson.dumps({"predictions": [{key: row} for row in np.ascontiguousarray(theta)]}, option=_OPTIONS)
+    return orjson.dumps({"predictions": _predict(key, theta, extras)}, option=_OPTIONS)
 
 
-def encode_jsonlines(key: str, theta: Floats) -> bytes:
+def encode_jsonlines(key: str, theta: Floats, extras: Extras = NOTHING) -> bytes:
     """Return one line ``{key: [...]}`` for each row of `theta`, shape (D, K).
 
     The last line has no newline: batch transform (AssembleWith=Line) adds one after each response, and a second would
     leave an empty line between the records.
     """
-    return b"\n".join(orjson.dumps({key: row}, option=_OPTIONS) for row in np.ascontiguousarray(theta))
+    return b"\n".join(orjson.dumps(prediction, option=_OPTIONS) for prediction in _predict(key, theta, extras))
 
 
-ENCODERS: Mapping[str, Callable[[str, Floats], bytes]] = {
+def _predict(key: str, theta: Floats, extras: Extras) -> list[dict[str, Any]]:
+    return [{key: row, **extra} for row, extra in zip(np.ascontiguousarray(theta), extras, strict=False)]
+
+
+def _encode_records(key: str, theta: Floats, _: Extras = NOTHING) -> bytes:
+    return encode_label_vectors(key, theta)  # a Record has no place for more
+
+
+ENCODERS: Mapping[str, Callable[..., bytes]] = {
     JSON: encode_json,
     JSONLINES: encode_jsonlines,
-    RECORDIO: encode_label_vectors,
+    RECORDIO: _encode_records,
 }
-"""How topic proportions are written in each response type; called with the response key and theta (D, K)."""
+"""How answers are written in each response type: ``encode(response_key, theta, extras)``, theta of shape (D, K)."""
 
 RESPONSE_TYPES: tuple[str, ...] = tuple(ENCODERS)
 
@@ -87,6 +103,15 @@ def choose_response_type(accept: str | None, default: str) -> str | None:
         if chosen.quality > 0 and (best is None or rank > best_rank):
             best, best_rank = media_type, rank
     return best
+
+
+def wants_explanation(accept: str | None, response_type: str) -> bool:
+    """Whether an Accept header names the response type with ``verbose=true``."""
+    parsed = (parse_media_type(element) for element in (accept or "").split(","))
+    return any(
+        media_type.name in (response_type, "*/*") and media_type.parameters.get("verbose", "").lower() == "true"
+        for media_type in parsed
+    )
 
 
 def _parse_accept(text: str) -> Iterator[_Range]:

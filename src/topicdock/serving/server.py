@@ -24,10 +24,10 @@ from topicdock.artifact import load_model
 from topicdock.contract.layout import Layout
 from topicdock.contract.logs import configure_logging
 from topicdock.errors import PlatformError, TopicdockError
-from topicdock.model import TopicModel
 from topicdock.serving.app import create_app
 from topicdock.serving.machine import Machine
 from topicdock.serving.registry import Registry
+from topicdock.serving.served_model import ServedModel
 from topicdock.serving.settings import Settings
 from topicdock.serving.worker import DRAINING, THREADS, Worker, hold_back_signals
 
@@ -60,10 +60,12 @@ def run(environment: Mapping[str, str]) -> int:
         _logger.error("%s: %s", error.prefix, " ".join(str(error).split()))
         return 1
     _logger.info("Serving an %s model: %d topics, %d words", model.algorithm, model.num_topics, model.feature_dim)
-    return _serve(model, settings)
+    served = ServedModel(model)
+    served.warm()
+    return _serve(served, settings)
 
 
-def _serve(models: TopicModel | Registry, settings: Settings) -> int:
+def _serve(models: ServedModel | Registry, settings: Settings) -> int:
     server = _Server(create_app(models, settings), settings)
     # Objects that the collector never looks at are never written to, so the workers go on sharing their memory.
     gc.collect()
