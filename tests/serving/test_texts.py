@@ -83,9 +83,7 @@ def test_one_text_may_come_alone(client: FlaskClient, model: TopicModel) -> None
 def test_a_model_that_was_told_no_rules_takes_the_default_ones() -> None:
     model = make_model(None)
     counts, _ = count_texts(TEXTS, VOCABULARY, TextRules())
-    answer = read_json(
-        post(create_app(ServedModel(model), Settings()).test_client(), *reversed(REQUESTS["plain"])).data
-    )
+    answer = read_json(ask(create_app(ServedModel(model), Settings()).test_client(), "plain").data)
     np.testing.assert_allclose(answer, model.transform(counts), rtol=0, atol=1e-7)
 
 
