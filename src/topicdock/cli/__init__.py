@@ -13,6 +13,7 @@ _COMMANDS = {
     "prepare": "topicdock.cli.prepare:prepare_command",
     "train": "topicdock.cli.container:train",
     "serve": "topicdock.cli.container:serve",
+    "transform": "topicdock.cli.transform:transform",
     "report": "topicdock.cli.look:report",
     "topics": "topicdock.cli.look:topics",
     "describe": "topicdock.cli.describe:describe",
