@@ -113,3 +113,16 @@ def perplexity(
         log_probabilities = word_log_probabilities(theta[start : start + batch])
         log_likelihood += float(np.sum(words.data * log_probabilities[words.row, words.col], dtype=np.float64))
     return float(np.exp(-log_likelihood / held_out.sum(dtype=np.float64)))
+
+
+def halve(counts: csr_matrix, seed: int = 0) -> tuple[csr_matrix, csr_matrix]:
+    """Divide documents, shape (D, V), at random into two parts: each occurrence of a word goes to one or the other.
+
+    Counts that are no whole numbers are divided as the next smaller whole number is, what remains going to the second.
+    """
+    first = counts.copy()
+    first.data = np.random.default_rng(seed).binomial(counts.data.astype(np.int64), 0.5).astype(np.float32)
+    second = csr_matrix(counts - first)
+    first.eliminate_zeros()
+    second.eliminate_zeros()
+    return first, second
