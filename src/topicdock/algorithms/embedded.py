@@ -46,13 +46,28 @@ class Space:
     scale: float = 1.0
 
 
+@dataclass(frozen=True)
+class Prices:
+    """What training pays for, beyond the bound on the likelihood.
+
+    Attributes
+    ----------
+    exclusivity : float
+        Nats a word for each nat of doubt which topic a word is of.
+    balance : float
+        Nats a document for each nat by which a batch's topics are unequally common.
+    """
+
+    exclusivity: float
+    balance: float
+
+
 class EmbeddedNetwork:
     """The trainable state. What `space` holds becomes tensors; the encoder's weights are drawn from `generator`.
 
     Parameters
     ----------
-    exclusivity : float
-        The price, in nats a word, of each nat of doubt which topic a word is of.
+    prices : Prices
     poisson : bool
         Words are drawn from Poissons of rate theta beta, which adds to the error what no weight has a part in.
     """
@@ -63,12 +78,12 @@ class EmbeddedNetwork:
         space: Space,
         frequencies: Floats,
         *,
-        exclusivity: float,
+        prices: Prices,
         poisson: bool,
         generator: torch.Generator,
     ) -> None:
         self.encoder = Encoder(settings, generator)
-        self._space, self._exclusivity, self._poisson = space, exclusivity, poisson
+        self._space, self._prices, self._poisson = space, prices, poisson
         self._frequencies = torch.from_numpy(frequencies)
         self._usage = torch.full((settings.num_topics,), 1 / settings.num_topics)
         self.words = torch.from_numpy(space.word_embeddings).requires_grad_(space.learned)
@@ -90,10 +105,15 @@ class EmbeddedNetwork:
         if self._poisson:
             # -log Poisson(x; p) = p - x log p + log x!, and p sums to 1 over the words.
             recon = recon + len(batch) + torch.lgamma(batch.values + 1).sum()
-        if not (self._exclusivity and torch.is_grad_enabled()):
+        if not torch.is_grad_enabled():
             return recon, None
-        self._usage.lerp_(theta.detach().mean(0), _USAGE_MOMENTUM)
-        return recon, self._exclusivity * batch.lengths.sum() * self.doubt(logits)
+        price = torch.zeros(())
+        if self._prices.exclusivity:
+            self._usage.lerp_(theta.detach().mean(0), _USAGE_MOMENTUM)
+            price = price + self._prices.exclusivity * batch.lengths.sum() * self.doubt(logits)
+        if self._prices.balance:
+            price = price + self._prices.balance * len(batch) * self.imbalance(theta)
+        return recon, price
 
     def logits(self) -> Tensor:
         """Return the words' logits in each topic, shape (V, K)."""
@@ -108,6 +128,15 @@ class EmbeddedNetwork:
         joint = torch.log_softmax(logits, 0) + torch.log(self._usage + 1e-9)
         log_topic = torch.log_softmax(joint, 1)
         return -(self._frequencies * (log_topic.exp() * log_topic).sum(1)).sum()
+
+    def imbalance(self, theta: Tensor) -> Tensor:
+        """Return how far the topics' mean share of the documents is from being the same, in nats, a scalar.
+
+        The divergence of that share from a uniform one, the background left out.
+        """
+        share = theta[:, 1:].mean(0) if self._space.background else theta.mean(0)
+        share = share / share.sum()
+        return math.log(len(share)) + (share * torch.log(share + 1e-9)).sum()
 
     def state(self) -> Iterator[tuple[str, Tensor]]:
         """Yield everything that training changes, by name."""

@@ -9,16 +9,17 @@ The generative story of a document of n words:
 
 An encoder gives the posterior N(mu, diag exp(logvar)) of h from the document's counts x; training minimises
 
-    loss = -E log p(x | theta) + KL(N(mu, diag exp(logvar)) || N(0, S)) + c E[entropy of p(topic | word)]
+    loss = -E log p(x | theta) + KL(N(mu, diag exp(logvar)) || N(0, S)) + prices
 
-with one sample of h a document and step. Losses are reported in nats per word, without the last term.
+with one sample of h a document and step. Losses are reported in nats per word, without the prices: of words that leave
+open which topic they are of, and of topics that are unequally common in a batch.
 
 Departures from the paper, all of them defaults that ``recipe=authors`` takes back: word embeddings come from the mutual
 information of words unless vectors are given, topics begin at the centres of clusters of words, b are the words' log
-frequencies, the first of ten or more topics stays the background, words that leave open which topic they are of have a
-price (c), and the encoder is NTM's: a batch-normalised posterior under a Dirichlet's prior, shown part of a document
-while the rest is predicted. In any recipe the last partial batch counts in full, nothing is added to a probability but
-what keeps its logarithm finite, and scoring uses the posterior's mean, as serving does.
+frequencies, the first of ten or more topics stays the background, the two prices, and an encoder like NTM's: a
+batch-normalised posterior under a Dirichlet's prior, shown part of a document while the rest is predicted. In any
+recipe the last partial batch counts in full, nothing is added to a probability but what keeps its logarithm finite, and
+scoring uses the posterior's mean, as serving does.
 
 References
 ----------
@@ -37,7 +38,7 @@ from scipy.sparse import csr_matrix
 
 from topicdock.algorithms.batches import BatchSettings
 from topicdock.algorithms.early_stopping import EarlyStopping
-from topicdock.algorithms.embedded import EmbeddedNetwork, Floats, Space, draw_embeddings
+from topicdock.algorithms.embedded import EmbeddedNetwork, Floats, Prices, Space, draw_embeddings
 from topicdock.algorithms.encoder import EncoderSettings
 from topicdock.algorithms.fitting import Fit, train
 from topicdock.algorithms.optimizers import Optimizer, OptimizerSettings, Parameter
@@ -122,12 +123,12 @@ class _Trainer(VariationalTrainer):
         lead[0] = _BACKGROUND_LEAD if space.background else 0.0
         settings = EncoderSettings(
             h.feature_dim, h.num_topics, h.layer_sizes(), h.encoder_layers_activation,
-            False, h.posterior_batch_norm, h.posterior_scale, h.posterior_noise or 1.0,
+            False, h.posterior_batch_norm, h.posterior_scale, h.posterior_noise,
             h.encoder_dropout, tuple(lead.tolist()) if h.posterior_batch_norm else None,
         )  # fmt: skip
         network = EmbeddedNetwork(
             settings, space, np.exp(background(counts)),
-            exclusivity=h.topic_exclusivity, poisson=h.likelihood == "poisson", generator=generator,
+            prices=Prices(h.topic_exclusivity, h.topic_balance), poisson=h.likelihood == "poisson", generator=generator,
         )  # fmt: skip
         optimizer = Optimizer(_parameters(network, h.embedding_rate_factor), OptimizerSettings(
             h.optimizer, h.learning_rate, h.weight_decay, clip_norm=h.clip_gradient_norm,

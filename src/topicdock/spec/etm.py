@@ -18,7 +18,6 @@ from topicdock.spec.algorithm import Channel, Metric, Specification
 from topicdock.spec.hyperparameters import (
     Alias,
     AutoInteger,
-    AutoNumber,
     Boolean,
     Hyperparameters,
     Integer,
@@ -65,6 +64,7 @@ class ETMHyperparameters(Hyperparameters):
             "decoder_bias": "zeros",
             "embedding_rate_factor": 1.0,
             "topic_exclusivity": 0.0,
+            "topic_balance": 0.0,
             "predict_unseen": False,
             "lazy_updates": False,
         },
@@ -123,7 +123,7 @@ class ETMHyperparameters(Hyperparameters):
     encoder_layers: LayerSizes = Field(
         "wide",
         description="Sizes of the encoder's layers; auto is two layers of 3 and 2 times num_topics, "
-        "wide is one layer of 2 times num_topics and at least 200.",
+        "wide is one layer of 4 times num_topics and at least 400.",
     )
     encoder_layers_activation: Annotated[
         Literal["relu", "tanh", "sigmoid", "softplus", "leakyrelu", "elu", "selu"],
@@ -141,7 +141,7 @@ class ETMHyperparameters(Hyperparameters):
         None,
         ge=1,
         le=1_000_000,
-        description="Passes over the training data at most; auto is as many as make about 1,400 batches, at least 3.",
+        description="Passes over the training data at most; auto is as many as make about 3,000 batches, at least 3.",
     )
     learning_rate: Annotated[Number, Tunable(1e-4, 0.1, "Logarithmic")] = Field(
         0.01, ge=1e-6, le=1.0, description="The optimiser's step size; adadelta has none and ignores it."
@@ -194,14 +194,10 @@ class ETMHyperparameters(Hyperparameters):
         "how common each topic is is learned beside it.",
     )
     posterior_scale: Number = Field(
-        2.0, ge=0.01, le=100.0, description="What the batch-normalised mean of the posterior is multiplied by."
+        1.5, ge=0.01, le=100.0, description="What the batch-normalised mean of the posterior is multiplied by."
     )
-    posterior_noise: AutoNumber = Field(
-        None,
-        ge=0.001,
-        le=10.0,
-        description="What the batch-normalised variance of the posterior is multiplied by; auto is 10 / num_topics, "
-        "at most 1.",
+    posterior_noise: Number = Field(
+        1.0, ge=0.001, le=10.0, description="What the batch-normalised variance of the posterior is multiplied by."
     )
     decoder_bias: Annotated[Literal["zeros", "background"], _Word] = Field(
         "background",
@@ -212,10 +208,16 @@ class ETMHyperparameters(Hyperparameters):
         10.0, ge=0.01, le=1000.0, description="A factor on the learning rate of everything that beta is made of."
     )
     topic_exclusivity: Number = Field(
-        0.3,
+        0.2,
         ge=0.0,
         le=1000.0,
         description="How much it costs, in nats per word and nat, that a word leaves open which topic it is of.",
+    )
+    topic_balance: Number = Field(
+        10.0,
+        ge=0.0,
+        le=1000.0,
+        description="How much it costs, in nats per document and nat, that topics are unequally common in a batch.",
     )
     predict_unseen: Boolean = Field(
         True,
@@ -232,7 +234,7 @@ class ETMHyperparameters(Hyperparameters):
         if isinstance(self.encoder_layers, tuple):
             return self.encoder_layers
         if self.encoder_layers == "wide":
-            return (max(_LEAST_WIDTH, 2 * self.num_topics),)
+            return (max(_LEAST_WIDTH, 4 * self.num_topics),)
         return (3 * self.num_topics, 2 * self.num_topics)
 
     def trains_embeddings(self, *, given: bool) -> bool:
@@ -250,8 +252,7 @@ class ETMHyperparameters(Hyperparameters):
 
     def resolve(self, documents: int) -> Self:
         """Return these hyperparameters with every ``auto`` that depends on the number of documents replaced."""
-        noise = min(1.0, 10 / self.num_topics) if self.posterior_noise is None else self.posterior_noise
-        return self.model_copy(update={**asdict(self.plan(documents)), "posterior_noise": noise})
+        return self.model_copy(update=asdict(self.plan(documents)))
 
     def plan(self, documents: int) -> Plan:
         """Return batch size, epochs and patience for a corpus of `documents`."""
@@ -271,10 +272,10 @@ class ETMHyperparameters(Hyperparameters):
         return mistakes
 
 
-# What auto comes to, as for NTM.
+# What auto comes to, as for NTM, but for twice the steps and the width.
 _BATCH, _LEAST_BATCH, _LEAST_BATCHES = 256, 16, 8
-_STEPS, _LEAST_EPOCHS = 1400, 3
-_LEAST_WIDTH = 200
+_STEPS, _LEAST_EPOCHS = 3000, 3
+_LEAST_WIDTH = 400
 _BACKGROUND_FROM = 10
 
 _COUNTS = (RECORDIO, CSV, JSONLINES, JSON)

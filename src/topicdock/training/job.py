@@ -20,7 +20,7 @@ from topicdock.spec.registry import choose_algorithm
 from topicdock.training.data import TrainingData, read_training_data
 from topicdock.training.log import JobLog, log_configuration, log_resolved
 from topicdock.training.report import REPORT_FILE, Report
-from topicdock.training.topics import TopicReport
+from topicdock.training.topics import TopicReport, measure_completion
 
 ALGORITHM_VARIABLE = "TOPICDOCK_ALGORITHM"
 LOG_LEVEL_VARIABLE = "SAGEMAKER_CONTAINER_LOG_LEVEL"
@@ -102,6 +102,10 @@ def _finish(fitted: Any, data: TrainingData, layout: Layout, log: JobLog) -> Non
     training |= topics.summary() | report.figures(topics, log.losses)
     if data.text_rules is not None:
         fitted.model.metadata = replace(fitted.model.metadata, text_rules=data.text_rules.to_mapping())
+    if data.embeddings is not None:
+        training["words_without_vectors"] = int((~data.embeddings.known).sum())
+    if data.test is not None:
+        training["test_perplexity"] = measure_completion(fitted.model, data.test)
     log.took("model.score.time", time.perf_counter() - began)
     _save(fitted.model, training, topics, layout, log)
     report.save(layout.output_data / REPORT_FILE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,8 @@ import orjson
 from scipy.sparse import csr_matrix
 
 from topicdock.corpus.word_vectors import WordVectors
-from topicdock.evaluation import npmi, topic_diversity, topic_uniqueness, wetc
-from topicdock.model import TopicModel
+from topicdock.evaluation import halve, npmi, perplexity, topic_diversity, topic_uniqueness, wetc
+from topicdock.model import EmbeddedTopicModel, TopicModel
 
 LOGGED_WORDS = 20
 """Words of a topic in the log, as the built-in lists them; its topic uniqueness is over these."""
@@ -32,6 +33,8 @@ class TopicReport:
     coherence: list[float]
     diversity: float
     embedding_coherence: list[float] | None
+    near: list[list[str]] | None = None
+    """The words whose embeddings lie nearest to the topic's, of a model with such."""
 
     @classmethod
     def of(cls, model: TopicModel, counts: csr_matrix, word_vectors: WordVectors | None = None) -> TopicReport:
@@ -43,6 +46,7 @@ class TopicReport:
             npmi(counts, top_words[:, :_COHERENCE_WORDS]).tolist(),
             topic_diversity(model.top_words(_DIVERSITY_WORDS)),
             None if word_vectors is None else wetc(word_vectors.vectors, top_words).tolist(),
+            _list_near(model) if isinstance(model, EmbeddedTopicModel) else None,
         )
 
     def summary(self) -> dict[str, float]:
@@ -86,5 +90,22 @@ class TopicReport:
         ]
         for topic, value in zip(topics, self.embedding_coherence or [], strict=False):
             topic["wetc"] = value
+        for topic, words in zip(topics, self.near or [], strict=False):
+            topic["nearest_words"] = words
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(orjson.dumps({**self.summary(), "topics": topics}, option=orjson.OPT_INDENT_2))
+
+
+def measure_completion(model: TopicModel, counts: csr_matrix) -> float:
+    """Return, and log, the perplexity by token of second halves of documents, shape (D, V), given the first."""
+    seen, held_out = halve(counts)
+    value = perplexity(model.word_log_probabilities, model.transform(seen), held_out)
+    _logger.info(
+        "Document completion on the test data: perplexity %.2f (nats per token: %.4f).", value, math.log(value)
+    )
+    return value
+
+
+def _list_near(model: EmbeddedTopicModel) -> list[list[str]]:
+    near = (model.words_near_topic(topic, LOGGED_WORDS) for topic in range(model.num_topics))
+    return [[model.word(word) for word, _ in words] for words in near]
