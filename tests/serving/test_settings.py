@@ -21,6 +21,7 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
         strict_accept=False,
         body_limit=100 * MEGABYTE,
         log_level=logging.INFO,
+        page=True,
         multi_model=False,
         models_limit=8 * GIGABYTE,
     )
@@ -36,6 +37,7 @@ def test_every_variable_is_honoured() -> None:
         "SAGEMAKER_MAX_PAYLOAD_IN_MB": "6",
         "SAGEMAKER_CONTAINER_LOG_LEVEL": "10",
         "SAGEMAKER_MULTI_MODEL": "true",
+        "TOPICDOCK_PAGE": "off",
         "TOPICDOCK_MODELS_IN_MB": "500",
     }
     assert Settings.from_environment(environment, LARGE) == Settings(
@@ -46,6 +48,7 @@ def test_every_variable_is_honoured() -> None:
         strict_accept=True,
         body_limit=6 * MEGABYTE,
         log_level=logging.DEBUG,
+        page=False,
         multi_model=True,
         models_limit=500 * MEGABYTE,
     )
@@ -61,6 +64,20 @@ def test_every_variable_is_honoured() -> None:
 )
 def test_a_body_may_be_as_large_as_the_most_precise_variable_says(environment: dict[str, str], limit: int) -> None:
     assert Settings.from_environment(environment, LARGE).body_limit == limit
+
+
+@pytest.mark.parametrize(
+    ("environment", "page"),
+    [
+        ({"SAGEMAKER_BIND_TO_PORT": "9000", "SAGEMAKER_BASE_DIR": "/x"}, True),  # as one sets by hand
+        ({"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials"}, False),
+        ({"SAGEMAKER_BATCH": "true"}, False),
+        ({"SAGEMAKER_BATCH": "true", "TOPICDOCK_PAGE": "ON"}, True),
+        ({"TOPICDOCK_PAGE": "no"}, False),
+    ],
+)
+def test_the_page_is_off_where_sagemaker_hosts_unless_it_is_asked_for(environment: dict[str, str], page: bool) -> None:
+    assert Settings.from_environment(environment, LARGE).page is page
 
 
 @pytest.mark.parametrize(

@@ -127,11 +127,11 @@ def test_an_answer_explains_itself_when_it_is_asked_to(client: FlaskClient, mode
     for answer in answers:
         weights = answer["topic_weights"]
         described = answer["topics"]
-        assert [topic["weight"] for topic in described] == sorted(weights, reverse=True)[:3]
+        assert [topic["weight"] for topic in described] == sorted(weights, reverse=True)[:5]
         for topic in described:
             assert topic["weight"] == weights[topic["topic"]]
             assert topic["words"] == words[topic["topic"]]
-    assert [topic["document_words"] for topic in answers[1]["topics"]] == [[], [], []]
+    assert [topic["document_words"] for topic in answers[1]["topics"]] == [[], [], [], []]
     for answer, expected in ((answers[0], {"cat", "sat", "mat"}), (answers[3], {"word1", "word22"})):
         shown = {word for topic in answer["topics"] for word in topic["document_words"]}
         assert shown
@@ -172,7 +172,7 @@ def test_a_record_has_no_place_for_an_explanation(client: FlaskClient) -> None:
 
 
 def test_explanations_are_limited_as_they_are_larger(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("topicdock.serving.invocation.LARGEST_ANSWER", 300)
+    monkeypatch.setattr("topicdock.serving.invocation.LARGEST_ANSWER", 400)
     assert ask(client, "plain").status_code == 200
     line = assert_plain_line(ask(client, "plain", Accept=VERBOSE), 413)
     assert "at most 1" in line

@@ -31,7 +31,8 @@ def create_app(models: ServedModel | Registry, settings: Settings) -> Flask:
     """Return the WSGI application that serves one model, or those of a registry by name.
 
     ``GET /ping`` says that it can answer, ``POST /invocations`` answers, ``GET /execution-parameters`` tells batch
-    transform how to send. A registry is answered for below ``/models`` instead.
+    transform how to send, ``GET /`` shows the model to people if that is wanted. A registry is answered for below
+    ``/models`` instead.
     """
     app = Flask("topicdock", static_folder=None)
     app.response_class = _PlainResponse
@@ -53,10 +54,21 @@ def create_app(models: ServedModel | Registry, settings: Settings) -> Flask:
 
     if isinstance(models, Registry):
         add_models(app, models, invocation, settings)
+    elif settings.page:
+        _add_page(app, models, invocation)
     app.after_request(_return_custom_attributes)
     app.register_error_handler(Exception, answer_error)
     app.wsgi_app = Admission(app.wsgi_app, UNCOUNTED, ADMITTED, answer_error)  # type: ignore[method-assign]
     return app
+
+
+def _add_page(app: Flask, served: ServedModel, invocation: Invocation) -> None:
+    @app.get("/")
+    def page() -> Response:
+        with invocation.turn.taken():
+            shown = served.page
+        headers = {"Content-Security-Policy": shown.policy, "X-Content-Type-Options": "nosniff"}
+        return Response(shown.content, content_type="text/html; charset=utf-8", headers=headers)
 
 
 def plan_transform(settings: Settings) -> dict[str, int | str]:

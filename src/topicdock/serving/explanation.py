@@ -11,13 +11,13 @@ from scipy.sparse import csr_matrix
 
 from topicdock.serving.served_model import ServedModel
 
-TOPICS = 3
+TOPICS = 5
 """Topics of a document that are described."""
 
 DOCUMENT_WORDS = 10
 """Words of a document that are shown with each of them."""
 
-SIZE = 200
+SIZE = 300
 """What an explanation takes of the space of an answer, in topic proportions."""
 
 

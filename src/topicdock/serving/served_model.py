@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from scipy.sparse import csr_matrix
 from topicdock.errors import CustomerError
 from topicdock.model import TopicModel
 from topicdock.text import TextRules, Tokenizer, WordPlaces, count_texts
+
+if TYPE_CHECKING:
+    from topicdock.serving.page import Page
 
 TOPIC_WORDS = 10
 """Words that stand for a topic."""
@@ -32,6 +36,14 @@ class ServedModel:
     def topic_words(self) -> list[list[str]]:
         """The first words of each topic, best first; ids where the model has no vocabulary."""
         return [[self.model.word(int(word)) for word in row] for row in self.model.top_words(TOPIC_WORDS)]
+
+    @cached_property
+    def page(self) -> Page:
+        """The page that shows the model to people."""
+        # jinja2 and the report's figures are not needed by a service that nobody looks at.
+        from topicdock.serving.page import render_page
+
+        return render_page(self.model)
 
     def warm(self) -> None:
         """Work out what the first request would have to wait for."""

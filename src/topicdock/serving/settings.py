@@ -24,7 +24,13 @@ _UNLIMITED_TRANSFORM_PAYLOAD = 1024
 
 _MEMORY_PER_WORKER = 1 << 30
 _LEVELS = {"DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARNING": logging.WARNING, "ERROR": logging.ERROR}
-_SWITCH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+_SWITCH = {
+    "1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False,
+}  # fmt: skip
+_SET_BY_HOSTS = (
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_EXECUTION_ENV", "ECS_CONTAINER_METADATA_URI", "SAGEMAKER_BATCH",
+    "SAGEMAKER_REGION", "SAGEMAKER_SAFE_PORT_RANGE",
+)  # fmt: skip
 
 T = TypeVar("T")
 
@@ -51,6 +57,8 @@ class Settings:
         Serve the models that SageMaker loads by name, instead of the one in the model folder.
     models_limit : int
         Bytes that all models together may take, where there are many.
+    page : bool
+        Show the model to people at ``/``.
     """
 
     port: int = 8080
@@ -62,6 +70,7 @@ class Settings:
     log_level: int = logging.INFO
     multi_model: bool = False
     models_limit: int = 1 << 30
+    page: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], machine: Machine) -> Settings:
@@ -86,12 +95,18 @@ class Settings:
                 "MAX_CONTENT_LENGTH", (payload or _UNLIMITED_TRANSFORM_PAYLOAD) * MEGABYTE, 1, 1024 * MEGABYTE
             ),
             log_level=reader.log_level("SAGEMAKER_CONTAINER_LOG_LEVEL", cls.log_level),
+            page=reader.choice("TOPICDOCK_PAGE", not _is_hosted(environment), _SWITCH),
             multi_model=reader.choice("SAGEMAKER_MULTI_MODEL", cls.multi_model, _SWITCH),
             models_limit=MEGABYTE
             * reader.number("TOPICDOCK_MODELS_IN_MB", max(machine.memory // 2 // MEGABYTE, 1), 1, 1 << 24),
         )
         reader.raise_for_mistakes()
         return settings
+
+
+def _is_hosted(environment: Mapping[str, str]) -> bool:
+    # What SageMaker's hosts set and nobody sets by hand. The page cannot be reached there anyway.
+    return any(name in environment for name in _SET_BY_HOSTS)
 
 
 def _choose_workers(machine: Machine) -> int:
