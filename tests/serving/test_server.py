@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -169,6 +170,9 @@ def test_every_log_line_is_as_sagemakers_images_write_it(service: Service) -> No
     assert first == "Docker entrypoint called with argument(s): serve"
     assert lines
     for line in lines:
+        if line.startswith("{"):
+            assert json.loads(line)["status"] >= 200
+            continue
         assert line[0] == "["
         assert line[21:].split(" ")[0] in ("DEBUG", "INFO", "WARNING", "ERROR"), line
 

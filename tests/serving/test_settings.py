@@ -22,6 +22,8 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
         body_limit=100 * MEGABYTE,
         log_level=logging.INFO,
         page=True,
+        access_log=True,
+        metrics=False,
         multi_model=False,
         models_limit=8 * GIGABYTE,
     )
@@ -38,6 +40,8 @@ def test_every_variable_is_honoured() -> None:
         "SAGEMAKER_CONTAINER_LOG_LEVEL": "10",
         "SAGEMAKER_MULTI_MODEL": "true",
         "TOPICDOCK_PAGE": "off",
+        "TOPICDOCK_ACCESS_LOG": "no",
+        "TOPICDOCK_METRICS": "1",
         "TOPICDOCK_MODELS_IN_MB": "500",
     }
     assert Settings.from_environment(environment, LARGE) == Settings(
@@ -49,6 +53,8 @@ def test_every_variable_is_honoured() -> None:
         body_limit=6 * MEGABYTE,
         log_level=logging.DEBUG,
         page=False,
+        access_log=False,
+        metrics=True,
         multi_model=True,
         models_limit=500 * MEGABYTE,
     )

@@ -8,6 +8,7 @@ from flask import Flask, Response, request
 from topicdock.serving.admission import Admission
 from topicdock.serving.failures import answer_error
 from topicdock.serving.invocation import Invocation
+from topicdock.serving.metrics import CONTENT_TYPE, Counters
 from topicdock.serving.models_api import add_models
 from topicdock.serving.registry import ModelNotLoadedError, Registry
 from topicdock.serving.served_model import ServedModel
@@ -16,7 +17,7 @@ from topicdock.serving.settings import LARGEST_TRANSFORM_PAYLOAD, MEGABYTE, Sett
 ADMITTED = 16
 """Requests inside a process at once: reading, waiting for their turn, computing or writing. Others get 503."""
 
-UNCOUNTED = frozenset({"/ping", "/execution-parameters"})
+UNCOUNTED = frozenset({"/ping", "/execution-parameters", "/metrics"})
 """Paths that are answered at once, however many requests are inside."""
 
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
@@ -27,12 +28,12 @@ class _PlainResponse(Response):
     default_mimetype = "text/plain"  # of empty answers too, and of those that Flask makes itself
 
 
-def create_app(models: ServedModel | Registry, settings: Settings) -> Flask:
+def create_app(models: ServedModel | Registry, settings: Settings, counters: Counters | None = None) -> Flask:
     """Return the WSGI application that serves one model, or those of a registry by name.
 
     ``GET /ping`` says that it can answer, ``POST /invocations`` answers, ``GET /execution-parameters`` tells batch
     transform how to send, ``GET /`` shows the model to people if that is wanted. A registry is answered for below
-    ``/models`` instead.
+    ``/models`` instead. With counters, ``GET /metrics`` shows them.
     """
     app = Flask("topicdock", static_folder=None)
     app.response_class = _PlainResponse
@@ -56,6 +57,8 @@ def create_app(models: ServedModel | Registry, settings: Settings) -> Flask:
         add_models(app, models, invocation, settings)
     elif settings.page:
         _add_page(app, models, invocation)
+    if counters is not None:
+        _add_metrics(app, models, counters)
     app.after_request(_return_custom_attributes)
     app.register_error_handler(Exception, answer_error)
     app.wsgi_app = Admission(app.wsgi_app, UNCOUNTED, ADMITTED, answer_error)  # type: ignore[method-assign]
@@ -69,6 +72,13 @@ def _add_page(app: Flask, served: ServedModel, invocation: Invocation) -> None:
             shown = served.page
         headers = {"Content-Security-Policy": shown.policy, "X-Content-Type-Options": "nosniff"}
         return Response(shown.content, content_type="text/html; charset=utf-8", headers=headers)
+
+
+def _add_metrics(app: Flask, models: ServedModel | Registry, counters: Counters) -> None:
+    @app.get("/metrics")
+    def metrics() -> Response:
+        loaded = models.count() if isinstance(models, Registry) else 1
+        return Response(counters.show(loaded), content_type=CONTENT_TYPE)
 
 
 def plan_transform(settings: Settings) -> dict[str, int | str]:

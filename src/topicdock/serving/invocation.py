@@ -14,7 +14,7 @@ from topicdock.errors import CustomerError
 from topicdock.model import TopicModel
 from topicdock.serving.admission import Turn
 from topicdock.serving.explanation import SIZE, explain
-from topicdock.serving.requests import decode_documents, decompress, read_body
+from topicdock.serving.requests import DOCUMENTS, decode_documents, decompress, read_body
 from topicdock.serving.responses import ENCODERS, NOTHING, RESPONSE_TYPES, choose_response_type, wants_explanation
 from topicdock.serving.served_model import ServedModel
 from topicdock.serving.settings import Settings
@@ -50,6 +50,7 @@ class Invocation:
             if not body:
                 return Response(status=204, mimetype="text/plain")
             documents = decode_documents(body, request.headers.get("Content-Type"), served)
+            request.environ[DOCUMENTS] = documents.counts.shape[0]
             explained = wants_explanation(accept, response_type)
             theta = transform(served.model, documents.counts, SIZE if explained else 0)
             extras = explain(served, documents.counts, theta, documents.unknown_words) if explained else NOTHING

@@ -142,6 +142,10 @@ class Registry:
                 continue
         return sorted((card for card in cards if card.name > after), key=lambda card: card.name)[:most]
 
+    def count(self) -> int:
+        """Return how many models are loaded."""
+        return sum(1 for _ in self._folder.glob("*" + _MODEL))
+
     def find(self, name: str) -> ServedModel:
         """Return a loaded model, or raise ModelNotLoadedError."""
         path = self._path(name)

@@ -18,6 +18,9 @@ from topicdock.errors import CustomerError
 from topicdock.serving.served_model import ServedModel
 from topicdock.serving.texts import PLAIN_TEXT, find_texts
 
+DOCUMENTS = "topicdock.documents"
+"""Key of a WSGI environment: how many documents the request held, once that is known."""
+
 _PIECE = 1 << 16
 _SMALLEST_WINDOW = 1 << 8
 """Bytes of a gzip member that are looked at first: zlib copies all that it is shown and that belongs to the next."""

@@ -13,8 +13,9 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
@@ -24,9 +25,12 @@ from topicdock.artifact import load_model
 from topicdock.contract.layout import Layout
 from topicdock.contract.logs import configure_logging
 from topicdock.errors import PlatformError, TopicdockError
-from topicdock.serving.app import create_app
+from topicdock.serving.access_log import log_request, open_access_log
+from topicdock.serving.app import UNCOUNTED, create_app
 from topicdock.serving.machine import Machine
+from topicdock.serving.metrics import Counters
 from topicdock.serving.registry import Registry
+from topicdock.serving.requests import DOCUMENTS
 from topicdock.serving.served_model import ServedModel
 from topicdock.serving.settings import Settings
 from topicdock.serving.worker import DRAINING, THREADS, Worker, hold_back_signals
@@ -66,7 +70,10 @@ def run(environment: Mapping[str, str]) -> int:
 
 
 def _serve(models: ServedModel | Registry, settings: Settings) -> int:
-    server = _Server(create_app(models, settings), settings)
+    open_access_log(settings.access_log)
+    # A worker that is replaced may live on for a while.
+    counters = Counters(2 * settings.workers) if settings.metrics else None
+    server = _Server(create_app(models, settings, counters), settings, counters)
     # Objects that the collector never looks at are never written to, so the workers go on sharing their memory.
     gc.collect()
     gc.freeze()
@@ -110,10 +117,21 @@ def _check_port(port: int) -> None:
 class _Log(Logger):  # type: ignore[misc]
     """gunicorn's messages, without handlers of its own: they go where every line of this process goes."""
 
+    counters: ClassVar[Counters | None] = None
+
     def setup(self, cfg: Any) -> None:
         self._access_log_enabled = False
         self.error_log.setLevel(logging.NOTSET)
         self.error_log.propagate = True
+
+    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
+        """Log and count a request, whoever answered it."""
+        seconds = request_time.total_seconds()
+        log_request(environ, resp.status_code, resp.sent, seconds)
+        if self.counters is not None and environ.get("PATH_INFO") not in UNCOUNTED:
+            received = environ.get("CONTENT_LENGTH") or 0
+            documents = environ.get(DOCUMENTS, 0)
+            self.counters.add(resp.status_code, seconds, documents, int(received), resp.sent)
 
     def exception(self, msg: str, *args: object, **kwargs: Any) -> None:
         if isinstance(sys.exc_info()[1], BlockingIOError):  # SOCKET_PATIENCE is over
@@ -125,8 +143,9 @@ class _Log(Logger):  # type: ignore[misc]
 class _Server(BaseApplication):  # type: ignore[misc]
     """gunicorn, told everything here and nothing by files, flags or variables of its own."""
 
-    def __init__(self, app: Flask, settings: Settings) -> None:
+    def __init__(self, app: Flask, settings: Settings, counters: Counters | None) -> None:
         self._app, self._settings = app, settings
+        _Log.counters = counters
         super().__init__()
 
     def load_config(self) -> None:
@@ -141,6 +160,8 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "preload_app": True,
             "logger_class": _Log,
             "when_ready": _limit_patience,
+            "pre_fork": _take_row,
+            "child_exit": _give_back,
             "control_socket_disable": True,  # no file in the home folder, which may be read-only
         }
         for name, value in chosen.items():
@@ -149,6 +170,16 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Flask:
         return self._app
+
+
+def _take_row(_: Any, worker: Any) -> None:
+    if _Log.counters is not None:
+        _Log.counters.take_row(worker)
+
+
+def _give_back(_: Any, worker: Any) -> None:
+    if _Log.counters is not None:
+        _Log.counters.give_back(worker)
 
 
 def _limit_patience(arbiter: Any) -> None:

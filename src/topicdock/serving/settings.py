@@ -59,6 +59,10 @@ class Settings:
         Bytes that all models together may take, where there are many.
     page : bool
         Show the model to people at ``/``.
+    access_log : bool
+        Write a line for each request.
+    metrics : bool
+        Answer ``GET /metrics``.
     """
 
     port: int = 8080
@@ -71,6 +75,8 @@ class Settings:
     multi_model: bool = False
     models_limit: int = 1 << 30
     page: bool = False
+    access_log: bool = True
+    metrics: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], machine: Machine) -> Settings:
@@ -96,6 +102,8 @@ class Settings:
             ),
             log_level=reader.log_level("SAGEMAKER_CONTAINER_LOG_LEVEL", cls.log_level),
             page=reader.choice("TOPICDOCK_PAGE", not _is_hosted(environment), _SWITCH),
+            access_log=reader.choice("TOPICDOCK_ACCESS_LOG", cls.access_log, _SWITCH),
+            metrics=reader.choice("TOPICDOCK_METRICS", cls.metrics, _SWITCH),
             multi_model=reader.choice("SAGEMAKER_MULTI_MODEL", cls.multi_model, _SWITCH),
             models_limit=MEGABYTE
             * reader.number("TOPICDOCK_MODELS_IN_MB", max(machine.memory // 2 // MEGABYTE, 1), 1, 1 << 24),
