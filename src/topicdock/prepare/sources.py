@@ -22,8 +22,8 @@ _SUFFIXES = {
     ".csv": CSV, ".tsv": CSV, ".jsonl": JSONLINES, ".ndjson": JSONLINES, ".jsonlines": JSONLINES,
     ".parquet": PARQUET, ".pq": PARQUET,
 }  # fmt: skip
-_BATCH_BYTES = 4 << 20
-_BATCH_FILES = 2000
+_BATCH_BYTES = 2 << 20
+_BATCH_FILES = 1000
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,8 @@ def newsgroups_in(folder: Path) -> Sources:
 
 
 def _guess_kind(path: Path) -> str:
-    name = Path(path.stem) if path.suffix.lower() == ".gz" else path
-    return _SUFFIXES.get(name.suffix.lower(), TEXT)
+    name = path.name.lower().removesuffix(".gz")
+    return _SUFFIXES.get(name[name.rfind(".") :], TEXT) if "." in name else TEXT
 
 
 def _table_batches(path: Path, kind: str, rules: ReadingRules) -> Iterator[Batch]:

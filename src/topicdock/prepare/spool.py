@@ -5,6 +5,7 @@ Nothing here holds more than a chunk in memory, so that a corpus may be larger t
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from topicdock.text import Tokenizer
 EXCERPT = 300
 """Characters of a document's beginning that are kept to show it by."""
 
-_LONGEST_EXCERPT_SOURCE = 4 * EXCERPT
+_LONGEST_EXCERPT_SOURCE = 2 * EXCERPT
 
 
 class Chunk(NamedTuple):
@@ -50,25 +51,40 @@ class Chunk(NamedTuple):
 
 
 def count_batch(batch: Batch, rules: ReadingRules, tokenizer: Tokenizer) -> tuple[Chunk, Counter[str]]:
-    """Read a batch and count the words of its documents; also return how many files were not as they should be."""
+    """Read a batch and count the words of its documents; also return how many files were not as they should be.
+
+    Tokens are numbered as they come, in C; what each counts as is worked out once for the whole batch.
+    """
     notes: Counter[str] = Counter()
     id_of: defaultdict[str, int] = defaultdict()
-    id_of.default_factory = id_of.__len__  # a new word gets the next id
-    ids: list[int] = []
-    numbers: list[int] = []
-    lengths: list[int] = []
+    id_of.default_factory = id_of.__len__  # a new token gets the next id
+    tokens = array("i")
+    borders = array("q", [0])
     about: list[bytes] = []
     for name, text in batch.read(rules, notes):
-        counts = tokenizer.count(text)
-        ids.extend(map(id_of.__getitem__, counts))
-        numbers.extend(counts.values())
-        lengths.append(len(counts))
+        tokens.extend(map(id_of.__getitem__, tokenizer.find_tokens(text)))
+        borders.append(len(tokens))
         about.append(_describe(name, text))
-    id_array, number_array = np.array(ids, np.int32), np.array(numbers, np.int32)
-    occurs_in = np.bincount(id_array, minlength=len(id_of))
-    occurs = np.bincount(id_array, number_array, minlength=len(id_of)).astype(np.int64)
-    chunk = Chunk(list(id_of), occurs_in, occurs, id_array, number_array, np.array(lengths, np.int32), about)
-    return chunk, notes
+    word_of: defaultdict[str, int] = defaultdict()
+    word_of.default_factory = word_of.__len__
+    places = [word_of[form] if (form := tokenizer.form_of(token)) else -1 for token in id_of]
+    counts = _count(np.frombuffer(tokens, np.int32), np.frombuffer(borders, np.int64), np.array(places, np.int32))
+    words = list(word_of)
+    occurs_in = np.bincount(counts.indices, minlength=len(words))
+    occurs = np.bincount(counts.indices, counts.data, minlength=len(words)).astype(np.int64)
+    return Chunk(words, occurs_in, occurs, counts.indices, counts.data, np.diff(counts.indptr), about), notes
+
+
+def _count(tokens: NDArray[np.int32], borders: NDArray[np.int64], places: NDArray[np.int32]) -> csr_matrix:
+    """Count words, int32, from the tokens of all documents end to end and the word of each token, -1 for none."""
+    words = places[tokens] if len(tokens) else tokens
+    counted = words >= 0
+    borders = np.concatenate([[0], np.cumsum(counted)])[borders]
+    ones = np.ones(int(borders[-1]), np.int32)
+    # Each token is an entry of its document's row; those of one word are summed.
+    counts = csr_matrix((ones, words[counted], borders), shape=(len(borders) - 1, int(places.max(initial=-1)) + 1))
+    counts.sum_duplicates()
+    return counts
 
 
 def _describe(name: str, text: str) -> bytes:

@@ -45,6 +45,17 @@ class Tokenizer:
             words = self._join_phrases(words)
         return words if self.rules.ngram_range == (1, 1) else self._make_ngrams(words)
 
+    def find_tokens(self, text: str) -> list[str]:
+        """Return the tokens of `text` from which :meth:`form_of` makes words; with phrases or n-grams, the words.
+
+        For many texts at once: a token that occurs in all of them needs its form only once.
+        """
+        return self._find(self._clean(text)) if self._words_stand_alone else self(text)
+
+    def form_of(self, token: str) -> str:
+        """Return what a token of :meth:`find_tokens` counts as; empty if it does not count."""
+        return token if self._forms is None or not self._words_stand_alone else self._forms[token]
+
     def count(self, text: str) -> Mapping[str, int]:
         """Return how often each word occurs in `text`."""
         if not self._words_stand_alone:
