@@ -31,6 +31,7 @@ _BFLOAT16 = 12
 _MOST_DIMENSIONS = 32
 
 Array = NDArray[Any]
+Floats = NDArray[np.float32]
 
 
 def encode_arrays(arrays: Mapping[str, Array] | Sequence[Array]) -> bytes:
@@ -83,6 +84,33 @@ def decode_arrays(data: bytes) -> dict[str, Array] | list[Array]:
         )
     names = [reader.bytes(reader.take("<Q")[0]).decode("utf-8", "replace") for _ in range(names_count)]
     return dict(zip(names, arrays, strict=True))
+
+
+def decode_finite_arrays(data: bytes, prefix: str = "") -> dict[str, Floats] | list[Floats]:
+    """Return the arrays of a file as float32, `prefix` taken off their names.
+
+    Raises
+    ------
+    CustomerError
+        As :func:`decode_arrays`, or an array holds numbers that are not finite.
+    """
+    arrays = decode_arrays(data)
+    with np.errstate(all="ignore"):  # what overflows shows in the result, which is checked
+        if isinstance(arrays, dict):
+            names = {name: name.removeprefix(prefix) for name in arrays}
+            return {names[name]: _to_finite(array, names[name]) for name, array in arrays.items()}
+        return [_to_finite(array, f"number {number}") for number, array in enumerate(arrays)]
+
+
+def _to_finite(array: Array, name: str) -> Floats:
+    converted = np.asarray(array, np.float32)
+    if not np.isfinite(converted).all():
+        raise CustomerError(
+            f"the model's array {name} holds numbers that are not finite",
+            got=f"{np.count_nonzero(~np.isfinite(converted))} of {converted.size}",
+            todo="copy the model file again, whole, or train again",
+        )
+    return converted
 
 
 class _Reader:
