@@ -42,6 +42,8 @@ class Specification:
     """The module with ``fit``, imported only by a process that trains."""
     takes_word_vectors: bool = False
     """Whether its ``fit`` has a parameter ``word_vectors``."""
+    by_epochs: bool = True
+    """Whether it is fitted epoch by epoch, each with a loss."""
 
     def channel_names(self) -> str:
         """Return the channels by name, for messages."""

@@ -1,0 +1,158 @@
+"""LDA on corpora whose topics are known, on corpora that have none, and on several hosts."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import csr_matrix
+
+from demo.bars import draw_bars
+from topicdock.algorithms.lda import DirichletFit, fit
+from topicdock.errors import CustomerError
+from topicdock.spec.lda import LDAHyperparameters
+
+Doubles = NDArray[np.float64]
+
+
+def planted(documents: int, size: int = 200, num_topics: int = 5, length: int = 60) -> tuple[csr_matrix, Doubles]:
+    """Return documents that LDA with sparse topics wrote, and the topics."""
+    generator = np.random.default_rng(0)
+    beta = generator.dirichlet(np.full(size, 0.1), num_topics)
+    mixtures = generator.dirichlet(np.full(num_topics, 0.1), documents) @ beta
+    counts = generator.multinomial(length, mixtures / mixtures.sum(1, keepdims=True))
+    return csr_matrix(counts.astype(np.float32)), beta
+
+
+def distance(beta: NDArray[np.floating], truth: Doubles) -> float:
+    """Return the mean L1 distance of topics that were matched with the true ones."""
+    distances = np.abs(beta[:, None] - truth[None]).sum(2)
+    return float(distances[linear_sum_assignment(distances)].mean())
+
+
+def run(counts: csr_matrix, num_topics: int, **given: object) -> DirichletFit:
+    hyperparameters = {"num_topics": num_topics, "feature_dim": counts.shape[1], **given}
+    return fit(counts, LDAHyperparameters.parse({name: str(value) for name, value in hyperparameters.items()}))
+
+
+def test_planted_topics_are_found_and_refinement_brings_them_nearer() -> None:
+    counts, truth = planted(4000)
+    plain = run(counts, 5, refine=False).model
+    refined = run(counts, 5).model
+    assert distance(plain.beta, truth) < 0.2
+    assert distance(refined.beta, truth) < 0.15
+    assert refined.alpha.sum() == pytest.approx(1.0, rel=1e-5)
+    np.testing.assert_allclose(refined.beta.sum(1), 1, rtol=1e-5)
+
+
+def test_the_moments_alone_come_nearer_with_more_documents() -> None:
+    counts, truth = planted(8000)
+    distances = [distance(run(counts[:number], 5, refine=False).model.beta, truth) for number in (500, 2000, 8000)]
+    assert distances[0] > 1.1 * distances[1] > 1.2 * distances[2]
+
+
+def test_bars_are_found_although_rows_and_columns_depend_on_each_other() -> None:
+    bars = draw_bars(2000, 10, seed=0)
+    assert distance(run(bars.counts, 10).model.beta, bars.beta) < 0.12
+
+
+def test_the_same_seed_gives_the_same_bits() -> None:
+    counts, _ = planted(300)
+    first, second = (run(counts, 5, seed=3).model for _ in range(2))
+    assert first.beta.tobytes() == second.beta.tobytes()
+    assert first.alpha.tobytes() == second.alpha.tobytes()
+
+
+def test_alpha0_is_what_alpha_sums_to_and_topics_come_largest_first() -> None:
+    counts, _ = planted(500)
+    for refine in (True, False):
+        alpha = run(counts, 4, alpha0=0.3, refine=refine).model.alpha
+        assert alpha.sum() == pytest.approx(0.3, rel=1e-5)
+        assert (np.diff(alpha) <= 0).all()
+
+
+HARD = {
+    "more topics than independent documents": np.repeat(np.eye(3, 12) * 9, 10, axis=0),
+    "one document": np.array([[3, 2, 0, 1, 5, 0]]),
+    "one document of one word": np.array([[0, 0, 1]]),
+    "documents of one word": np.eye(9, 12)[np.arange(50) % 9],
+    "documents of two words": np.eye(9, 12)[np.arange(50) % 9] * 2,
+    "empty documents among others": np.concatenate([np.zeros((7, 12)), np.eye(9, 12)[np.arange(30) % 9] * 4]),
+    "the same document throughout": np.repeat(np.array([[4, 3, 2, 0, 0, 1]]), 40, axis=0),
+    "a word in every document": np.concatenate([np.full((30, 1), 5), np.eye(9)[np.arange(30) % 9] * 4], axis=1),
+    "huge counts": np.eye(4, 8)[np.arange(20) % 4] * 1e6,
+    "counts that are not whole": np.eye(4, 8)[np.arange(20) % 4] * 2.5 + 0.25,
+}
+
+
+@pytest.mark.parametrize("name", HARD)
+@pytest.mark.parametrize("num_topics", [1, 2, 30])
+def test_what_has_too_few_topics_still_gives_a_model_of_probabilities(name: str, num_topics: int) -> None:
+    counts = csr_matrix(HARD[name].astype(np.float32))
+    model = run(counts, num_topics).model
+    assert model.beta.shape == (num_topics, counts.shape[1])
+    assert np.isfinite(model.beta).all()
+    assert (model.beta > 0).all()
+    np.testing.assert_allclose(model.beta.sum(1), 1, rtol=1e-4)
+    theta = model.transform(counts)
+    np.testing.assert_allclose(theta.sum(1), 1, rtol=1e-5)
+    assert np.isfinite(model.log_likelihood_per_word(counts))
+
+
+def test_without_refinement_too_many_topics_are_refused() -> None:
+    counts = csr_matrix((np.repeat(np.eye(3, 12), 10, axis=0) * 9).astype(np.float32))
+    with pytest.raises(CustomerError, match=r"num_topics.*30 topics, [0-4] in the documents.*fewer topics"):
+        run(counts, 30, refine=False)
+
+
+class _Hosts:
+    """Hosts that are threads of this process."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._barrier = threading.Barrier(size, timeout=60)
+        self._parts: list[Doubles] = [np.empty(0)] * size
+
+    def at(self, rank: int) -> _Seat:
+        return _Seat(self, rank)
+
+    def sum(self, rank: int, array: Doubles) -> Doubles:
+        self._parts[rank] = array
+        self._barrier.wait()
+        total: Doubles = np.sum(self._parts, axis=0)
+        self._barrier.wait()
+        return total
+
+
+class _Seat:
+    def __init__(self, hosts: _Hosts, rank: int) -> None:
+        self._hosts, self.rank, self.size = hosts, rank, hosts.size
+
+    def sum(self, array: Doubles) -> Doubles:
+        return self._hosts.sum(self.rank, array)
+
+
+@pytest.mark.parametrize("shards", [(0, 450, 1000), (0, 0, 1000)], ids=["uneven", "one empty"])
+def test_hosts_that_share_the_documents_find_what_one_host_finds(shards: tuple[int, ...]) -> None:
+    counts, truth = planted(1000)
+    hyperparameters = LDAHyperparameters.parse({"num_topics": "5", "feature_dim": "200", "perplexity_allowance": "0"})
+    alone = fit(counts, hyperparameters).model
+    hosts = _Hosts(len(shards) - 1)
+    with ThreadPoolExecutor(hosts.size) as pool:
+        fits = list(
+            pool.map(
+                lambda rank: partial(fit, hosts=hosts.at(rank))(
+                    counts[shards[rank] : shards[rank + 1]], hyperparameters
+                ),
+                range(hosts.size),
+            )
+        )
+    models = [result.model for result in fits]
+    assert all(model.beta.tobytes() == models[0].beta.tobytes() for model in models)
+    assert distance(models[0].beta, alone.beta.astype(np.float64)) < 0.01
+    assert distance(models[0].beta, truth) < 0.2
