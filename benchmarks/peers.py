@@ -16,12 +16,16 @@ Floats = NDArray[Any]
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted model: what ranks words, shape (K, V); theta of documents; log p(word | theta); documents trained on."""
+    """A fitted model: what ranks words, shape (K, V); theta of documents; log p(word | theta); documents trained on.
+
+    `beta`, shape (K, V), is there where p(word | theta) is theta times beta.
+    """
 
     scores: Floats
     transform: Callable[[csr_matrix], Floats]
     word_log_probabilities: Callable[[Floats], Floats]
     documents: int
+    beta: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Library:
 
 def _mixture(beta: Floats, transform: Callable[[csr_matrix], Floats], documents: int) -> Fitted:
     """Return a model in which p(word | theta) is theta times beta, shape (K, V)."""
-    return Fitted(beta, transform, lambda theta: np.log(np.maximum(theta @ beta, 1e-30)), documents)
+    return Fitted(beta, transform, lambda theta: np.log(np.maximum(theta @ beta, 1e-30)), documents, beta)
 
 
 def _tokens(counts: csr_matrix) -> list[list[str]]:
@@ -57,6 +61,17 @@ def _topicdock(counts: csr_matrix, topics: int, seed: int) -> Fitted:
     fitted = fit(counts, hyperparameters)
     model = fitted.model
     return Fitted(model.topic_scores, model.transform, model.word_log_probabilities, counts.shape[0] * fitted.epochs)
+
+
+def _topicdock_lda(counts: csr_matrix, topics: int, seed: int) -> Fitted:
+    from topicdock.algorithms.lda import fit
+    from topicdock.algorithms.threads import use_available_cores
+    from topicdock.spec.lda import LDAHyperparameters
+
+    use_available_cores()
+    given = {"num_topics": topics, "feature_dim": counts.shape[1], "seed": seed}
+    model = fit(counts, LDAHyperparameters.parse(given)).model
+    return _mixture(model.beta, model.transform, counts.shape[0])
 
 
 def _dense(counts: csr_matrix, topics: int, seed: int) -> Fitted:
@@ -138,6 +153,7 @@ def _topica(counts: csr_matrix, topics: int, seed: int) -> Fitted:
 
 LIBRARIES = {
     "topicdock": Library(("topicdock.algorithms.ntm",), _topicdock),
+    "topicdock LDA": Library(("topicdock.algorithms.lda",), _topicdock_lda),
     "dense PyTorch NTM": Library(("torch", "benchmarks.dense_ntm"), _dense),
     "scikit-learn LDA": Library(("sklearn.decomposition",), _sklearn),
     "gensim LDA": Library(("gensim.models",), _gensim),

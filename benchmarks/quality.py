@@ -28,9 +28,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 from scipy.sparse import csr_matrix, load_npz
 
-from benchmarks.peers import LIBRARIES
+from benchmarks.peers import LIBRARIES, Floats
 from topicdock.evaluation import npmi, perplexity, topic_diversity, topic_uniqueness
 
+_FOLD_IN_ITERATIONS = 100
 _COLUMNS = ("NPMI", "TU", "TD", "perplexity", "seconds", "documents/s", "peak MB")
 
 
@@ -41,10 +42,14 @@ def main() -> None:
     parser.add_argument("--topics", type=int, default=50)
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--only", default=",".join(LIBRARIES))
+    parser.add_argument(
+        "--one-fold-in", action="store_true", help="theta by EM with 1/K pseudo-counts a topic, whatever the library's"
+    )
     parser.add_argument("--one", choices=LIBRARIES, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(_measure(arguments.one, arguments.data, arguments.topics, int(arguments.seeds))))
+        seed = int(arguments.seeds)
+        print(json.dumps(_measure(arguments.one, arguments.data, arguments.topics, seed, arguments.one_fold_in)))
         return
     print(f"{arguments.data.name}, K = {arguments.topics}, seeds {arguments.seeds}")
     print("| " + " | ".join(("library", *_COLUMNS)) + " |")
@@ -53,14 +58,18 @@ def main() -> None:
         if not all(importlib.util.find_spec(module) for module in LIBRARIES[name].modules):
             print(f"| {name} | not installed |", flush=True)
             continue
-        rows = [_run(name, arguments.data, arguments.topics, seed) for seed in arguments.seeds.split(",")]
+        rows = [
+            _run(name, arguments.data, arguments.topics, seed, arguments.one_fold_in)
+            for seed in arguments.seeds.split(",")
+        ]
         means = [statistics.mean(row[column] for row in rows) for column in _COLUMNS]
         cells = [f"{value:.3f}" if value < 2 else f"{value:,.0f}" for value in means]
         print("| " + " | ".join((name, *cells)) + " |", flush=True)
 
 
-def _run(name: str, data: Path, topics: int, seed: str) -> dict[str, float]:
+def _run(name: str, data: Path, topics: int, seed: str, one_fold_in: bool) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.quality", "--data", str(data), "--topics", str(topics)]
+    command += ["--one-fold-in"] if one_fold_in else []
     result = subprocess.run([*command, "--seeds", seed, "--one", name], capture_output=True, text=True, check=False)
     if result.returncode:
         raise SystemExit(f"{name} failed:\n{result.stderr}")
@@ -68,7 +77,7 @@ def _run(name: str, data: Path, topics: int, seed: str) -> dict[str, float]:
     return measured
 
 
-def _measure(name: str, data: Path, topics: int, seed: int) -> dict[str, float]:
+def _measure(name: str, data: Path, topics: int, seed: int, one_fold_in: bool) -> dict[str, float]:
     train = _load(data / "train.npz")
     seen, held_out = _halves(data)
     library = LIBRARIES[name]
@@ -77,17 +86,24 @@ def _measure(name: str, data: Path, topics: int, seed: int) -> dict[str, float]:
     model = library.fit(train, topics, seed)
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    theta = _fold_in(seen, model.beta) if one_fold_in and model.beta is not None else model.transform(seen)
     scores = model.scores
     top = np.argsort(-scores, axis=1, kind="stable")
     return {
         "NPMI": float(npmi(train, top[:, :10]).mean()),
         "TU": float(topic_uniqueness(top[:, :10]).mean()),
         "TD": topic_diversity(top[:, :25]),
-        "perplexity": perplexity(model.word_log_probabilities, model.transform(seen), held_out),
+        "perplexity": perplexity(model.word_log_probabilities, theta, held_out),
         "seconds": seconds,
         "documents/s": model.documents / seconds,
         "peak MB": peak,
     }
+
+
+def _fold_in(counts: csr_matrix, beta: Floats) -> Floats:
+    from topicdock.algorithms.refinement import fold_in
+
+    return fold_in(counts, np.asarray(beta, np.float64), 1 / len(beta), _FOLD_IN_ITERATIONS)
 
 
 def _load(path: Path) -> csr_matrix:

@@ -119,7 +119,8 @@ class TopicEstimator:
         module = importlib.import_module(specification.module)
         fitted = module.fit(documents, hyperparameters, validation=held_out, vocabulary=words, **extra)
         self.model_ = fitted.model
-        self.best_epoch_, self.best_loss_ = fitted.best_epoch, fitted.best_loss
+        if specification.by_epochs:
+            self.best_epoch_, self.best_loss_ = fitted.best_epoch, fitted.best_loss
         return self
 
     def transform(self, counts: Any) -> Floats:

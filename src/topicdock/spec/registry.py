@@ -8,10 +8,11 @@ from typing import Any
 from topicdock.errors import CustomerError
 from topicdock.spec.algorithm import Specification
 from topicdock.spec.etm import ETM
+from topicdock.spec.lda import LDA
 from topicdock.spec.ntm import NTM
 from topicdock.spec.values import unwrap
 
-ALGORITHMS: Mapping[str, Specification] = {specification.name: specification for specification in (NTM, ETM)}
+ALGORITHMS: Mapping[str, Specification] = {specification.name: specification for specification in (NTM, LDA, ETM)}
 DEFAULT_ALGORITHM = NTM.name
 
 

@@ -16,9 +16,12 @@ from topicdock.contract.layout import Layout
 from topicdock.contract.logs import configure_logging, parse_level
 from topicdock.contract.stopping import Stopped, StopRequest
 from topicdock.errors import CustomerError
+from topicdock.model import TopicModel
 from topicdock.spec.registry import choose_algorithm
 from topicdock.training.data import TrainingData, read_training_data
+from topicdock.training.epochs import EpochRun
 from topicdock.training.log import JobLog, log_configuration, log_resolved
+from topicdock.training.moments import MomentRun
 from topicdock.training.report import REPORT_FILE, Report
 from topicdock.training.topics import TopicReport, measure_completion
 
@@ -65,60 +68,46 @@ def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest) -> N
     channels = read_channels(layout, [channel.name for channel in specification.channels])
     data = read_training_data(channels, specification, final["feature_dim"])
     # Imported only now: a mistake in the configuration should not wait for it.
-    algorithm = importlib.import_module(specification.module)
     threads = importlib.import_module("topicdock.algorithms.threads").use_available_cores()
     _logger.info("Number of GPUs being used: 0; number of threads: %d", threads)
     resolved = hyperparameters.resolve(data.train.shape[0]).model_dump()
     log_resolved(final, resolved, data.train.shape[0])
-    log = JobLog(specification.log_name, cluster.current_host, resolved["epochs"], resolved["mini_batch_size"])
-    log.took("setuptime", time.perf_counter() - began)
+    run = (EpochRun if specification.by_epochs else MomentRun)(specification, cluster.current_host, resolved)
+    run.took("setuptime", time.perf_counter() - began)
     stop.defer()
     began = time.perf_counter()
-    fitted = algorithm.fit(
-        data.train, hyperparameters,
-        validation=data.validation, vocabulary=data.vocabulary, reporter=log, should_stop=stop,
-        **({"word_vectors": data.embeddings} if specification.takes_word_vectors else {}),
-    )  # fmt: skip
-    log.took("update.time", time.perf_counter() - began)
+    model = run.fit(data, hyperparameters, stop)
+    run.took("update.time", time.perf_counter() - began)
     if stop():
         _logger.warning("Asked to stop: training ends here, and the best model so far is saved.")
-    _finish(fitted, data, layout, log)
+    _finish(run, model, data, layout)
 
 
-def _finish(fitted: Any, data: TrainingData, layout: Layout, log: JobLog) -> None:
+def _finish(run: EpochRun | MomentRun, model: TopicModel, data: TrainingData, layout: Layout) -> None:
     """Score, describe and save a fitted model."""
     began = time.perf_counter()
-    training: dict[str, Any] = {"best_epoch": fitted.best_epoch, "documents": int(data.train.shape[0])}
-    if data.validation is not None:
-        losses = fitted.score(data.validation)
-        log.log_scoring(losses)
-        log.log_quality("validation", losses, epoch=max(fitted.epochs, 1))
-        _logger.info("Loss of server-side model: %s", losses.total)
-        training["validation_total_loss"] = losses.total
-    _logger.info("Best model based on early stopping at epoch %d. Best loss: %s", fitted.best_epoch, fitted.best_loss)
-    topics = TopicReport.of(fitted.model, data.train, data.word_vectors)
+    training = {**run.score(data.validation), "documents": int(data.train.shape[0])}
+    topics = TopicReport.of(model, data.train, data.word_vectors)
     topics.log(with_vocabulary=data.vocabulary is not None)
-    report = Report(fitted.model, data.train)
-    training |= topics.summary() | report.figures(topics, log.losses)
+    report = Report(model, data.train)
+    training |= topics.summary() | report.figures(topics, run.losses)
     if data.text_rules is not None:
-        fitted.model.metadata = replace(fitted.model.metadata, text_rules=data.text_rules.to_mapping())
+        model.metadata = replace(model.metadata, text_rules=data.text_rules.to_mapping())
     if data.embeddings is not None:
         training["words_without_vectors"] = int((~data.embeddings.known).sum())
     if data.test is not None:
-        training["test_perplexity"] = measure_completion(fitted.model, data.test)
-    log.took("model.score.time", time.perf_counter() - began)
-    _save(fitted.model, training, topics, layout, log)
+        training["test_perplexity"] = measure_completion(model, data.test)
+    run.took("model.score.time", time.perf_counter() - began)
+    _save(model, training, topics, layout, run)
     report.save(layout.output_data / REPORT_FILE)
     if data.test is None:
         _logger.info("Test data is not provided.")
     else:
-        losses = fitted.score(data.test)
-        log.log_scoring(losses)
-        log.log_quality("test", losses)
-    log.log_times()
+        run.score_test(data.test)
+    run.log_times()
 
 
-def _save(model: Any, training: dict[str, Any], topics: TopicReport, layout: Layout, log: JobLog) -> None:
+def _save(model: TopicModel, training: dict[str, Any], topics: TopicReport, layout: Layout, log: JobLog) -> None:
     began = time.perf_counter()
     model.metadata = replace(model.metadata, training=training)
     path = save_model(model, layout.model)
