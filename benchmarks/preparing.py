@@ -1,11 +1,11 @@
 """How fast texts become channels, beside scikit-learn's CountVectorizer on the same texts.
 
-    scripts/benchmark preparing                                  texts drawn at random
-    scripts/benchmark preparing --data ../shared/data/imdb_large  a folder with train.npz and vocab.txt, written out again
+    scripts/benchmark preparing              texts drawn at random
+    scripts/benchmark preparing --data FOLDER   a folder with train.npz and vocab.txt, written out again
 
-CountVectorizer reads the same files and counts, which is less than preparing: no shuffle, no split, nothing written. Each
-way runs in a process of its own, several times in turn; shown are the medians of the time by the wall and of the processor's
-time, of all processes and their imports together, and the largest resident set of any process.
+CountVectorizer reads the same files and counts, which is less than preparing: no shuffle, no split, nothing written.
+Each way runs in a process of its own, several times in turn; shown are the medians of the time by the wall and of the
+processor's time, of all processes and their imports together, and the largest resident set of any process.
 """
 
 # ruff: noqa: T201 - a benchmark's result is what it prints

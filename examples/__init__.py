@@ -1,0 +1,1 @@
+"""Stories of topic models, each a script that runs on this machine."""
