@@ -93,3 +93,21 @@ def test_many_models_answer_by_name(tmp_path: Path) -> None:
     assert "Loaded: ['corpus-0', 'corpus-1']" in output
     assert len(re.findall(r"^corpus-\d: \[", output, re.MULTILINE)) == 2
     assert "After one was unloaded: ['corpus-1']" in output
+
+
+def test_news_lda_reads_the_notebooks_counts_and_answers_mixtures(tmp_path: Path) -> None:
+    lines = [
+        ",".join(f"{word + 1}:{int(times)}" for word, times in zip(row.indices, row.data, strict=True))
+        for row in planted_corpus(400)
+    ]
+    (tmp_path / "counts.txt").write_text("\n".join(lines) + "\n")
+    (tmp_path / "vocabulary.txt").write_text("".join(f"'word{number}'\n" for number in range(40)))
+    output = run(
+        "news_lda", "--counts", tmp_path / "counts.txt", "--vocabulary", tmp_path / "vocabulary.txt",
+        "--output", tmp_path / "out", "--num-topics", 4,
+    )  # fmt: skip
+    assert "380 documents to learn from, 20 to ask about, 40 words" in output
+    topics = [set(line.split()[1:]) for line in output.splitlines() if re.match(r" +\d  word", line)]
+    blocks = [{f"word{10 * block + number}" for number in range(10)} for block in range(4)]
+    assert sorted(max(len(topic & block) for topic in topics) for block in blocks)[0] >= 9
+    assert len(re.findall(r"^document 38\d: \[", output, re.MULTILINE)) == 3
