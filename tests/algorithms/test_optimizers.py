@@ -92,3 +92,32 @@ def test_a_bias_in_the_last_row_does_not_decay(name: str) -> None:
     optimizer.step()
     assert (tensor[:-1] < 1).all()
     assert (tensor[-1] == 1).all()
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adagrad", "adadelta", "rmsprop"])
+def test_rows_are_updated_block_by_block_as_they_would_be_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
+    moved = []
+    for numbers in (1 << 22, 6):
+        monkeypatch.setattr("topicdock.algorithms.optimizers._BLOCK_NUMBERS", numbers)
+        layer = SparseLayer(start.clone(), torch.zeros(3))
+        parameter = Parameter(layer.weight, decays=True, layer=layer)
+        optimizer = Optimizer([parameter], OptimizerSettings(name, RATE, DECAY))
+        for rows in ([1, 4], [0, 1, 6], [2]):
+            layer.gradient = RowGradient(torch.tensor(rows), torch.full((len(rows), 3), 0.3))
+            optimizer.step()
+        moved.append(layer.weight)
+    torch.testing.assert_close(moved[0], moved[1])
+
+
+def test_gradients_longer_than_the_limit_are_shortened_together() -> None:
+    first, second = torch.zeros(2, requires_grad=True), torch.zeros(1, requires_grad=True)
+    layer = SparseLayer(torch.zeros(3, 1), torch.zeros(1))
+    parameters = [Parameter(first), Parameter(second), Parameter(layer.weight, layer=layer)]
+    optimizer = Optimizer(parameters, OptimizerSettings("sgd", 1.0, clip_norm=2.5))
+    first.grad, second.grad = torch.tensor([1.0, 2.0]), torch.tensor([4.0])
+    layer.gradient = RowGradient(torch.tensor([1]), torch.tensor([[2.0]]))  # the norm of all is 5
+    optimizer.step()
+    assert first.tolist() == [-0.5, -1.0]
+    assert second.tolist() == [-2.0]
+    assert layer.weight.flatten().tolist() == [0.0, -1.0, 0.0]

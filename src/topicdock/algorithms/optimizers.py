@@ -13,7 +13,7 @@ apache/mxnet 1.9.1, ``python/mxnet/optimizer/optimizer.py`` and ``src/operator/o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,9 @@ import torch
 from torch import Tensor
 
 from topicdock.algorithms.sparse import RowGradient, SparseLayer
+
+_BLOCK_NUMBERS = 1 << 22
+"""Numbers in a block of rows of the first layer that is updated at a time."""
 
 
 @dataclass(frozen=True)
@@ -96,14 +99,16 @@ class Optimizer:
                     values = self._prepare(rows.values, parameter.tensor, None)
                     _adam_rows(parameter, RowGradient(rows.rows, values), rate, self._steps)
                     continue
-                (dense,) = _zeros(parameter, "gradient")  # the same memory in every step
-                gradient = rows.write(dense)
-            if gradient is None:
-                continue
-            decay = self._decay(parameter)
-            gradient = self._prepare(gradient, parameter.tensor, decay)
-            RULES[settings.name](parameter, gradient, rate, decay, self._steps)
-            parameter.tensor.grad = None
+                for block, gradient in _blocks(parameter, rows):
+                    self._update(block, gradient, rate)
+            elif gradient is not None:
+                self._update(parameter, gradient, rate)
+                parameter.tensor.grad = None
+
+    def _update(self, parameter: Parameter, gradient: Tensor, rate: float) -> None:
+        decay = self._decay(parameter)
+        gradient = self._prepare(gradient, parameter.tensor, decay)
+        RULES[self._settings.name](parameter, gradient, rate, decay, self._steps)
 
     def _limit_norm(self) -> None:
         """Shorten all gradients by one factor, so that their norm is at most ``clip_norm``."""
@@ -132,6 +137,21 @@ class Optimizer:
         if settings.clip_gradient != float("inf"):
             gradient = gradient.clamp_(-settings.clip_gradient, settings.clip_gradient)
         return gradient
+
+
+def _blocks(parameter: Parameter, gradient: RowGradient) -> Iterator[tuple[Parameter, Tensor]]:
+    """Yield a parameter by blocks of rows, with the dense gradient of each: a whole one would be as large as it."""
+    length, width = parameter.tensor.shape
+    step = max(1, _BLOCK_NUMBERS // width)
+    dense = parameter.tensor.new_empty(min(step, length), width)
+    starts = list(range(0, length, step))
+    cuts = torch.searchsorted(gradient.rows, torch.tensor([*starts, length])).tolist()
+    for start, first, last in zip(starts, cuts[:-1], cuts[1:], strict=True):
+        end = min(start + step, length)
+        part = RowGradient(gradient.rows[first:last] - start, gradient.values[first:last])
+        state = parameter.state.setdefault(f"rows from {start}", {})
+        block = Parameter(parameter.tensor[start:end], parameter.decays, state=state)
+        yield block, part.write(dense[: end - start])
 
 
 def _zeros(parameter: Parameter, *names: str) -> list[Tensor]:
