@@ -48,6 +48,14 @@ def module(folder: Path) -> None:
     np.savez(folder / "module.npz", loaded.get_outputs()[0].asnumpy())
 
 
+def edit_lda(folder: Path) -> None:
+    """Do what Amazon documents for LDA: read ``model_algo-1``, change it, and save it again; keep what was read."""
+    alpha, beta = mx.ndarray.load(str(folder / "model_algo-1"))
+    np.savez(folder / "read.npz", alpha=alpha.asnumpy(), beta=beta.asnumpy())
+    edited = mx.nd.concat(mx.nd.mean(beta[:2], axis=0, keepdims=True), beta[2:], dim=0)
+    mx.nd.save(str(folder / "model_algo-1"), [alpha[1:], edited])
+
+
 def save(folder: Path) -> None:
     """Write files with ``mx.nd.save``, and beside them what they hold."""
     generator = np.random.RandomState(0)
@@ -78,6 +86,6 @@ def load(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    {"notebook": notebook, "symbol": symbol, "module": module, "save": save, "load": load}[sys.argv[1]](
-        Path(sys.argv[2])
-    )
+    {"notebook": notebook, "symbol": symbol, "module": module, "edit_lda": edit_lda, "save": save, "load": load}[
+        sys.argv[1]
+    ](Path(sys.argv[2]))

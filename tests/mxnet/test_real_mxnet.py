@@ -13,8 +13,10 @@ from scipy.sparse import csr_matrix, load_npz
 from tests.jobs import SHARED_DATA, Job, planted_corpus, small_job
 from tests.models import random_counts, random_model
 from tests.mxnet.conftest import InMXNet
+from tests.serving.service import Service
 from topicdock.artifact import load_model, save_model
 from topicdock.artifact.ndarray_file import decode_arrays, encode_arrays
+from topicdock.corpus import encode_csv
 from topicdock.model import TopicModel
 
 pytestmark = [pytest.mark.mxnet, pytest.mark.timeout(1800)]
@@ -61,6 +63,24 @@ def test_the_notebook_reads_the_topics_of_a_trained_model(
     np.testing.assert_array_equal(read["projection_weight"], model.arrays["projection_weight"])
     np.testing.assert_allclose(read["words"].sum(axis=1), 1.0, atol=1e-4)
     np.testing.assert_array_equal(read["words"].argmax(axis=1), model.top_words(1)[:, 0])
+
+
+def test_an_lda_model_is_read_edited_and_served_again(in_mxnet: InMXNet, tmp_path: Path) -> None:
+    job = small_job(tmp_path / "ml")
+    job.config("hyperparameters.json", {"algorithm": "lda", "num_topics": "4", "feature_dim": "40"})
+    assert job.train().returncode == 0
+    before, folder = load_model(job.model.parent), job.model.parent
+    in_mxnet("edit_lda", folder)
+    read = np.load(folder / "read.npz")
+    np.testing.assert_array_equal(read["alpha"], before.arrays["alpha"])
+    np.testing.assert_array_equal(read["beta"], before.beta)
+    after = load_model(folder)
+    assert after.num_topics == 3
+    np.testing.assert_allclose(after.beta[0], before.beta[:2].mean(0), rtol=1e-5)
+    with Service(job.base) as service:
+        answer = service.ask("POST", "/invocations", encode_csv(planted_corpus(3)), {"Content-Type": "text/csv"})
+    mixtures = [document["topic_mixture"] for document in json.loads(answer.body)["predictions"]]
+    np.testing.assert_allclose(mixtures, after.transform(planted_corpus(3)), atol=1e-7)
 
 
 @pytest.mark.parametrize("how", ["symbol", "module"])
