@@ -2,9 +2,9 @@
 
     python -m examples.news_lda --counts nyt_data.txt --vocabulary nyt_vocab.dat --output /tmp/lda
 
-The counts are as the notebook has them: a document a line, ``word:count`` pairs with commas between, words numbered from
-1. 95 % of the documents are learned from; the model's two arrays, alpha and beta, are read from its file; the endpoint is
-asked about the others, as CSV.
+The counts are as the notebook has them: a document a line, ``word:count`` pairs with commas between, words
+numbered from 1. The first 95 % of the documents are learned from; the model's two arrays, alpha and beta, are
+read from its file; the endpoint is asked about the others, as CSV.
 """
 
 # ruff: noqa: T201 - a script for a terminal
@@ -18,7 +18,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from examples.here import deployed, run, train, write_channels
-from topicdock.artifact.ndarray_file import decode_arrays
+from topicdock.artifact import load_model
 from topicdock.corpus import encode_csv
 
 
@@ -45,7 +45,8 @@ def main() -> None:
         alpha0=1.0,
     )
 
-    alpha, beta = decode_arrays((job / "model" / "model_algo-1").read_bytes())
+    arrays = load_model(job / "model").arrays
+    alpha, beta = arrays["alpha"], arrays["beta"]
     print("\nalpha", np.round(alpha, 3), "\nbeta", beta.shape)
     for topic, row in enumerate(beta):
         print(f"{topic:>3}  {' '.join(words[word] for word in np.argsort(-row)[:10])}")

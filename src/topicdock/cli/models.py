@@ -39,9 +39,12 @@ def open_model(path: Path) -> TopicModel:
 
 
 def load_model_file(path: Path) -> TopicModel:
-    """Load one file, whatever it is called."""
+    """Load one file, whatever it is called; LDA's has a second one beside it, of its name and ``.json``."""
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "model_algo-1").symlink_to(path.resolve())
+        for suffix in ("", ".json"):
+            beside = path.resolve().with_name(path.name + suffix)
+            if beside.is_file():
+                (Path(folder) / f"model_algo-1{suffix}").symlink_to(beside)
         return load_model(Path(folder))
 
 
