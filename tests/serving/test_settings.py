@@ -33,7 +33,8 @@ def test_every_variable_is_honoured() -> None:
     environment = {
         "SAGEMAKER_BIND_TO_PORT": "9001",
         "SAGEMAKER_MODEL_SERVER_WORKERS": " 3 ",
-        "SAGEMAKER_MODEL_SERVER_TIMEOUT": "120",
+        "SAGEMAKER_MODEL_SERVER_TIMEOUT": "90",
+        "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": "120",
         "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": "application/JSONLines",
         "TOPICDOCK_STRICT_ACCEPT": "True",
         "SAGEMAKER_MAX_PAYLOAD_IN_MB": "6",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 import orjson
-from flask import Flask, Response, request
+from flask import Flask, Request, Response, request
 
 from topicdock.serving.admission import Admission
 from topicdock.serving.failures import answer_error
@@ -13,6 +16,9 @@ from topicdock.serving.models_api import add_models
 from topicdock.serving.registry import ModelNotLoadedError, Registry
 from topicdock.serving.served_model import ServedModel
 from topicdock.serving.settings import LARGEST_TRANSFORM_PAYLOAD, MEGABYTE, Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 ADMITTED = 16
 """Requests inside a process at once: reading, waiting for their turn, computing or writing. Others get 503."""
@@ -51,18 +57,37 @@ def create_app(models: ServedModel | Registry, settings: Settings, counters: Cou
     def invocations() -> Response:
         if isinstance(models, Registry):
             raise ModelNotLoadedError("This service answers for models by name: POST /models/<name>/invoke.")
-        return invocation(lambda: models)
+        return invocation(request, lambda: models)
 
     if isinstance(models, Registry):
         add_models(app, models, invocation, settings)
-    elif settings.page:
-        _add_page(app, models, invocation)
+    else:
+        if settings.page:
+            _add_page(app, models, invocation)
+        directly = _answer_directly(app.wsgi_app, models, invocation)
+        app.wsgi_app = directly  # type: ignore[assignment, method-assign]
     if counters is not None:
         _add_metrics(app, models, counters)
-    app.after_request(_return_custom_attributes)
-    app.register_error_handler(Exception, answer_error)
+    app.after_request(lambda response: _return_custom_attributes(request, response))
+    app.register_error_handler(Exception, lambda error: answer_error(error, request))
     app.wsgi_app = Admission(app.wsgi_app, UNCOUNTED, ADMITTED, answer_error)  # type: ignore[method-assign]
     return app
+
+
+def _answer_directly(app: WSGIApplication, served: ServedModel, invocation: Invocation) -> WSGIApplication:
+    """Answer invocations without what Flask does around a view: it takes longer than to answer for one document."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ.get("PATH_INFO") != "/invocations" or environ.get("REQUEST_METHOD") != "POST":
+            return app(environ, start_response)
+        request = Request(environ)
+        try:
+            response = invocation(request, lambda: served)
+        except Exception as error:  # noqa: BLE001 - becomes an answer, as any that Flask catches
+            response = answer_error(error, request)
+        return _return_custom_attributes(request, response)(environ, start_response)
+
+    return answer
 
 
 def _add_page(app: Flask, served: ServedModel, invocation: Invocation) -> None:
@@ -93,7 +118,7 @@ def plan_transform(settings: Settings) -> dict[str, int | str]:
     }
 
 
-def _return_custom_attributes(response: Response) -> Response:
+def _return_custom_attributes(request: Request, response: Response) -> Response:
     attributes = request.headers.get(CUSTOM_ATTRIBUTES, "")
     # SageMaker allows visible ASCII only; anything else was not its doing and is not handed back.
     if attributes and len(attributes) <= _LONGEST_ATTRIBUTES and attributes.isascii() and attributes.isprintable():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from flask import Response, request
+from flask import Request, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from topicdock.corpus import UnsupportedMediaTypeError
@@ -17,7 +17,7 @@ _PLACES = "The service answers GET /ping, GET /execution-parameters and POST /in
 _logger = logging.getLogger(__name__)
 
 
-def answer_error(error: Exception) -> Response:
+def answer_error(error: Exception, request: Request | None = None) -> Response:
     """Turn any exception into its status and one plain line; the only place that does.
 
     What is not the client's mistake is told to the log, whole, and to the client not at all.
@@ -33,7 +33,8 @@ def answer_error(error: Exception) -> Response:
             if name in ("Allow", "Retry-After"):
                 response.headers[name] = value
         return response
-    _logger.error("A request failed: %s %s", request.method, ascii(request.path), exc_info=error)
+    place = ("", "") if request is None else (request.method, ascii(request.path))
+    _logger.error("A request failed: %s %s", *place, exc_info=error)
     return _one_line(500, "Internal error: the request could not be answered; the log of the service says why.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from flask import Response, request
+from flask import Request, Response
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from werkzeug.exceptions import NotAcceptable, RequestEntityTooLarge
@@ -36,8 +36,8 @@ class Invocation:
         self._settings = settings
         self.turn = Turn(settings.timeout)
 
-    def __call__(self, find_model: Callable[[], ServedModel]) -> Response:
-        """Answer the request at hand with the model that `find_model` returns when its turn has come."""
+    def __call__(self, request: Request, find_model: Callable[[], ServedModel]) -> Response:
+        """Answer a request with the model that `find_model` returns when its turn has come."""
         settings = self._settings
         accept = request.headers.get("Accept")
         response_type = _negotiate(accept, settings)

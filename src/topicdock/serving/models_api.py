@@ -56,7 +56,7 @@ def add_models(app: Flask, registry: Registry, invocation: Invocation, settings:
 
     @app.post("/models/<path:name>/invoke")
     def invoke(name: str) -> Response:
-        return invocation(lambda: registry.find(name))
+        return invocation(request, lambda: registry.find(name))
 
 
 def parse_order(body: bytes) -> Card:

@@ -92,7 +92,12 @@ class Settings:
         settings = cls(
             port=reader.number("SAGEMAKER_BIND_TO_PORT", cls.port, 1, 65535),
             workers=reader.number("SAGEMAKER_MODEL_SERVER_WORKERS", _choose_workers(machine), 1, 256),
-            timeout=reader.number("SAGEMAKER_MODEL_SERVER_TIMEOUT", cls.timeout, 1, 3600),
+            timeout=reader.number(
+                "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
+                reader.number("SAGEMAKER_MODEL_SERVER_TIMEOUT", cls.timeout, 1, 3600),
+                1,
+                3600,
+            ),
             default_accept=reader.choice(
                 "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", cls.default_accept, {name: name for name in RESPONSE_TYPES}
             ),
