@@ -134,6 +134,7 @@ def test_words_that_a_mapping_lacks_are_drawn() -> None:
         ({"word1": [1.0, 2.0]}, None, "need the vocabulary"),
         ({"other": [1.0, 2.0]}, WORDS, "do not fit the documents"),
         ({"word1": [1.0, 2.0], "word2": [1.0]}, WORDS, "of one length"),
+        ([["a", "b"]] * 40, WORDS, "must be numbers"),
     ],
 )
 def test_embeddings_that_do_not_fit_are_refused(embeddings: Any, vocabulary: Any, message: str) -> None:
@@ -146,7 +147,7 @@ def test_embeddings_that_do_not_fit_are_refused(embeddings: Any, vocabulary: Any
     [
         (-COUNTS, "zero or more"),
         (np.full((2, 40), np.nan), "finite"),
-        (csr_matrix((3, 40)), "nothing to learn from"),
+        (csr_matrix((3, 40)), "not a single word"),
         ("text", "matrix of word counts"),
     ],
 )
@@ -160,6 +161,10 @@ def test_mistakes_are_customer_errors(etm: topicdock.ETM, tmp_path: Path) -> Non
         topicdock.ETM().transform(COUNTS)
     with pytest.raises(CustomerError, match="num_topics must be an integer from 2 to 1000"):
         topicdock.NTM(num_topics=1).fit(COUNTS)
+    with pytest.raises(CustomerError, match="feature_dim = 7 for 40 columns"):
+        topicdock.ETM(feature_dim=7).fit(COUNTS)
+    with pytest.raises(CustomerError, match="what is to be predicted: there is not a single word"):
+        etm.perplexity(csr_matrix((3, 40)))
     with pytest.raises(CustomerError, match="ntm takes no embeddings"):
         topicdock.NTM().fit(COUNTS, embeddings=VECTORS)
     with pytest.raises(CustomerError, match="got: 39 words for 40 columns"):

@@ -97,8 +97,7 @@ class TopicEstimator:
         """
         documents = _as_counts(counts, "counts")
         held_out = None if validation is None else _as_counts(validation, "validation", documents.shape[1])
-        if not documents.nnz:
-            raise CustomerError("there is nothing to learn from", where="counts", got="documents without any word")
+        _check_has_words(documents, "counts")
         words = None if vocabulary is None else tuple(map(str, vocabulary))
         if words is not None and len(words) != documents.shape[1]:
             raise CustomerError(
@@ -106,7 +105,13 @@ class TopicEstimator:
                 got=f"{len(words)} words for {documents.shape[1]} columns",
             )
         specification = choose_algorithm({"algorithm": self.algorithm})
-        given = {"feature_dim": documents.shape[1], **self._parameters}
+        if self._parameters.get("feature_dim", documents.shape[1]) != documents.shape[1]:
+            raise CustomerError(
+                "feature_dim is not the width of the documents",
+                got=f"feature_dim = {self._parameters['feature_dim']} for {documents.shape[1]} columns",
+                todo="leave feature_dim out",
+            )
+        given = {**self._parameters, "feature_dim": documents.shape[1]}
         declared = specification.hyperparameters.model_fields
         if "mini_batch_size" in declared and declared["mini_batch_size"].is_required():
             given.setdefault("mini_batch_size", documents.shape[0])
@@ -160,11 +165,13 @@ class TopicEstimator:
             seen, unseen = halve(seen, seed)
         else:
             unseen = _as_counts(held_out, "held_out", self._model.feature_dim)
+        _check_has_words(unseen, "what is to be predicted")
         return perplexity(self._model.word_log_probabilities, self._model.transform(seen), unseen)
 
     def score(self, counts: Any, y: object = None) -> float:
         """Return the mean log probability of a word, in nats, given its document's topic proportions."""
         documents = _as_counts(counts, "counts", self._model.feature_dim)
+        _check_has_words(documents, "counts")
         model = self._model
         return -float(np.log(perplexity(model.word_log_probabilities, model.transform(documents), documents)))
 
@@ -272,6 +279,11 @@ def _as_counts(given: Any, name: str, feature_dim: int | None = None) -> csr_mat
     return assemble(matrix.data, matrix.indices, lengths, matrix.shape[1], lambda row: f"{name}, row {row}")
 
 
+def _check_has_words(documents: csr_matrix, name: str) -> None:
+    if not documents.nnz:
+        raise CustomerError("there is not a single word", where=name, got=f"{documents.shape[0]} empty documents")
+
+
 def _as_vectors(given: Embeddings | None, words: Sequence[str] | None, feature_dim: int) -> WordVectors | None:
     if given is None or isinstance(given, WordVectors):
         vectors = given
@@ -285,9 +297,9 @@ def _as_vectors(given: Embeddings | None, words: Sequence[str] | None, feature_d
         rows = [given.get(word, np.zeros(size)) for word in words]
         if any(len(row) != size for row in rows):
             raise CustomerError("all vectors must be of one length", where="embeddings")
-        vectors = WordVectors(np.asarray(rows, np.float32), known)
+        vectors = WordVectors(_as_floats(rows), known)
     else:
-        vectors = WordVectors(np.asarray(given, np.float32), np.ones(len(given), bool))
+        vectors = WordVectors(_as_floats(given), np.ones(len(given), bool))
     if vectors is None:
         return None
     shape = vectors.vectors.shape
@@ -301,3 +313,11 @@ def _as_vectors(given: Embeddings | None, words: Sequence[str] | None, feature_d
     if not np.isfinite(vectors.vectors[vectors.known]).all():
         raise CustomerError("the embeddings hold numbers that are not finite", where="embeddings")
     return vectors
+
+
+def _as_floats(rows: Any) -> Floats:
+    try:
+        with np.errstate(over="ignore"):  # what overflows is found by the check that all is finite
+            return np.asarray(rows, np.float32)
+    except (TypeError, ValueError) as error:
+        raise CustomerError("embeddings must be numbers", where="embeddings", got=str(error)[:100]) from error

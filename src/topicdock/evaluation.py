@@ -121,7 +121,8 @@ def halve(counts: csr_matrix, seed: int = 0) -> tuple[csr_matrix, csr_matrix]:
     Counts that are no whole numbers are divided as the next smaller whole number is, what remains going to the second.
     """
     first = counts.copy()
-    first.data = np.random.default_rng(seed).binomial(counts.data.astype(np.int64), 0.5).astype(np.float32)
+    whole = np.minimum(counts.data, 2.0**31).astype(np.int64)
+    first.data = np.random.default_rng(seed).binomial(whole, 0.5).astype(np.float32)
     second = csr_matrix(counts - first)
     first.eliminate_zeros()
     second.eliminate_zeros()

@@ -232,3 +232,13 @@ def test_a_limit_on_the_gradients_norm_keeps_a_large_step_small() -> None:
 
     assert moved("0.001") <= 0.001 * 6 * 1.01
     assert moved("0") > 0.1
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e30])
+def test_vectors_of_any_scale_are_the_same_space(scale: float) -> None:
+    given = WordVectors((VECTORS.vectors * scale).astype(np.float32), np.ones(40, bool))
+    model = model_of(fit(COUNTS, settings(epochs=2), word_vectors=given))
+    same = model_of(fit(COUNTS, settings(epochs=2), word_vectors=WordVectors(VECTORS.vectors, np.ones(40, bool))))
+    np.testing.assert_allclose(model.beta, same.beta, rtol=1e-3)
+    np.testing.assert_allclose(model.arrays["word_embeddings"], given.vectors, rtol=1e-5)
+    assert [word for word, _ in model.words_near_topic(1, 5)] == [word for word, _ in same.words_near_topic(1, 5)]

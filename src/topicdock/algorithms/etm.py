@@ -179,8 +179,9 @@ def _begin(
         )
     scale = float(np.sqrt(np.mean(np.square(words, dtype=np.float64)) * words.shape[1])) or 1.0
     frequencies = np.exp(background(counts))
-    topics = _CLUSTER_LOGIT * cluster(words, h.num_topics, frequencies, h.seed)
-    return Space((words / scale).astype(np.float32), learned, topics, bias, h.has_background_topic(), scale)
+    scaled = (words / scale).astype(np.float32)
+    topics = _CLUSTER_LOGIT * cluster(scaled, h.num_topics, frequencies, h.seed)
+    return Space(scaled, learned, topics, bias, h.has_background_topic(), scale)
 
 
 def _complete(given: WordVectors, generator: torch.Generator) -> Floats:

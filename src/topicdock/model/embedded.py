@@ -72,7 +72,8 @@ class EmbeddedTopicModel(EncodedTopicModel):
         return self._nearest(self._arrays["topic_embeddings"][topic], number)
 
     def _nearest(self, vector: Floats, number: int) -> list[tuple[int, float]]:
-        embeddings = self._arrays["word_embeddings"]
+        embeddings = self._arrays["word_embeddings"].astype(np.float64)  # in which no square overflows
+        vector = vector.astype(np.float64)
         scale = np.linalg.norm(embeddings, axis=1) * np.linalg.norm(vector)
         cosines = np.divide(embeddings @ vector, scale, out=np.zeros_like(scale), where=scale > 0)
         best = np.argsort(-cosines, kind="stable")[:number]

@@ -96,7 +96,7 @@ def _finish(run: EpochRun | MomentRun, model: TopicModel, data: TrainingData, la
     if data.embeddings is not None:
         training["words_without_vectors"] = int((~data.embeddings.known).sum())
     if data.test is not None:
-        training["test_perplexity"] = measure_completion(model, data.test)
+        training |= measure_completion(model, data.test)
     run.took("model.score.time", time.perf_counter() - began)
     _save(model, training, topics, layout, run)
     report.save(layout.output_data / REPORT_FILE)

@@ -96,14 +96,19 @@ class TopicReport:
         path.write_bytes(orjson.dumps({**self.summary(), "topics": topics}, option=orjson.OPT_INDENT_2))
 
 
-def measure_completion(model: TopicModel, counts: csr_matrix) -> float:
-    """Return, and log, the perplexity by token of second halves of documents, shape (D, V), given the first."""
+def measure_completion(model: TopicModel, counts: csr_matrix) -> dict[str, float]:
+    """Return, and log, the perplexity by token of second halves of documents, shape (D, V), given the first.
+
+    Nothing, where chance leaves no word to be predicted.
+    """
     seen, held_out = halve(counts)
+    if not held_out.nnz:
+        return {}
     value = perplexity(model.word_log_probabilities, model.transform(seen), held_out)
     _logger.info(
         "Document completion on the test data: perplexity %.2f (nats per token: %.4f).", value, math.log(value)
     )
-    return value
+    return {"test_perplexity": value}
 
 
 def _list_near(model: EmbeddedTopicModel) -> list[list[str]]:
