@@ -76,6 +76,7 @@ def test_texts_are_cut_as_the_models_own_were(tmp_path: Path) -> None:
     [
         (["model", "nowhere", "-o", "t.csv"], "no such file or folder"),
         (["model", "empty", "-o", "t.csv"], "not a single document"),
+        (["model", "t.csv", "-o", "t.csv"], "is the input"),
         (["model", "good", "-o", "t.txt"], "end it with .jsonl, .csv or .pbr"),
         (["model", "wrong.csv", "-o", "t.csv"], "wrong.csv, row 2"),
         (["model", "good", "-o", "t.csv", "--content-type", "image/png"], "not supported"),

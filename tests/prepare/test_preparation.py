@@ -171,9 +171,24 @@ def test_what_is_there_already_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "out" / "precious").write_text("mine")
     with pytest.raises(CustomerError, match="--overwrite"):
         prepare(Sources((tmp_path / "texts",)), tmp_path / "out", ALL)
+    with pytest.raises(CustomerError, match="not written by topicdock prepare"):
+        prepare(Sources((tmp_path / "texts",)), tmp_path / "out", ALL, overwrite=True)
+    assert (tmp_path / "out" / "precious").read_text() == "mine"
+    (tmp_path / "out" / "auxiliary").mkdir()
+    (tmp_path / "out" / "auxiliary" / "manifest.json").write_text("{}")
     prepare(Sources((tmp_path / "texts",)), tmp_path / "out", ALL, overwrite=True)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["auxiliary", "documents", "train"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "texts"]
+
+
+@pytest.mark.parametrize("output", ["texts", ".", "texts/out", "texts/../texts"])
+def test_texts_are_never_written_over(tmp_path: Path, output: str) -> None:
+    make_texts(tmp_path / "texts")
+    (tmp_path / "auxiliary").mkdir()
+    (tmp_path / "auxiliary" / "manifest.json").write_text("{}")
+    with pytest.raises(CustomerError, match="lie within each other"):
+        prepare(Sources((tmp_path / "texts",)), tmp_path / output, ALL, overwrite=True)
+    assert len(list((tmp_path / "texts").iterdir())) == 120
 
 
 def test_nothing_is_left_of_a_preparation_that_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

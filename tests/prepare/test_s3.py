@@ -60,7 +60,7 @@ def test_every_file_arrives_and_every_byte_is_counted(
 
 
 def test_what_an_older_preparation_left_is_deleted_and_neighbours_are_not(client: Any, tmp_path: Path) -> None:
-    for key in ("news/train/part-00009.pbr", "newspaper/train/part-00009.pbr"):
+    for key in ("news/train/part-00009.pbr", "news/precious", "newspaper/train/part-00009.pbr"):
         client.put_object(Bucket=BUCKET, Key=key, Body=b"old")
     with pytest.raises(CustomerError, match=r"objects already; got: s3://bucket/news/train/part-00009.pbr"):
         s3.check_target(f"s3://{BUCKET}/news", overwrite=False)
@@ -68,8 +68,8 @@ def test_what_an_older_preparation_left_is_deleted_and_neighbours_are_not(client
     s3.check_target(f"s3://{BUCKET}/empty", overwrite=False)
     s3.upload_tree(tree(tmp_path), f"s3://{BUCKET}/news", lambda _: None)
     assert sorted(objects(client)) == [
-        "news/auxiliary/manifest.json", "news/auxiliary/vocab.txt", "news/train/part-00000.pbr",
-        "news/train/part-00001.pbr", "newspaper/train/part-00009.pbr",
+        "news/auxiliary/manifest.json", "news/auxiliary/vocab.txt", "news/precious",
+        "news/train/part-00000.pbr", "news/train/part-00001.pbr", "newspaper/train/part-00009.pbr",
     ]  # fmt: skip
 
 

@@ -44,7 +44,9 @@ def write_table(path: Path) -> None:
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(ROWS), path)
         return
     text = io.StringIO(newline="")
-    if ".jsonl" in path.suffixes:
+    if ".json" in path.suffixes:
+        text.write(json.dumps(ROWS, indent=1))
+    elif ".jsonl" in path.suffixes:
         text.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)
     else:
         writer = csv.DictWriter(text, list(ROWS[0]), delimiter="\t" if ".tsv" in path.suffixes else ",")
@@ -55,7 +57,7 @@ def write_table(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["d.csv", "d.csv.gz", "d.tsv", "d.jsonl", "d.jsonl.gz", "d.parquet"]
+    "name", ["d.csv", "d.csv.gz", "d.tsv", "d.json", "d.json.gz", "d.jsonl", "d.jsonl.gz", "d.parquet"]
 )  # fmt: skip
 def test_a_table_gives_its_texts_and_names(tmp_path: Path, name: str) -> None:
     write_table(tmp_path / name)
@@ -119,8 +121,11 @@ def test_a_file_of_lines_may_be_cut_anywhere(
     ("name", "content", "says"),
     [
         ("a.jsonl", b'{"text": "x"}\n{"text": \n', "line 2: the line is not JSON"),
-        ("a.jsonl", b'{"text": "x"}\n\n[1]\n', "line 3: the line is no JSON object"),
+        ("a.jsonl", b'{"text": "x"}\n\n[1]\n', "line 3: this is no JSON object"),
         ("a.jsonl", b'{"text": 7}\n', "line 1: the column 'text' does not hold text; got: 7"),
+        ("a.json", b'{"text": "x"}\n{"text": "y"}', "not JSON.*--kind jsonlines"),
+        ("a.json", b'{"text": "x"}', "no list of documents"),
+        ("a.json", b'["x", 7]', "item 2: this is no JSON object"),
         ("a.csv", b"id,text\n1,x\n2,y,z\n", "row 3: the row has not as many fields"),
         ("a.csv", b'text\n"x\n', "after row 1: the row is not CSV"),
         ("a.csv", b"text\nx\n\xff\n", "the text is not UTF-8"),

@@ -26,7 +26,7 @@ _PATH = click.Path(path_type=Path)
 def train(
     data: Path | None, output: Path | None, algorithm: str | None, num_topics: str | None, arguments: tuple[str, ...]
 ) -> None:
-    r"""Train a model.
+    """Train a model.
 
     With --data and --output, on this machine: any hyperparameter of `topicdock describe ALGORITHM` may follow as
     --name value. Ctrl-C ends training early and keeps the best model so far. The output gets model/model_algo-1,

@@ -27,7 +27,7 @@ _DATA = (
     "--png", type=_PATH, metavar="DIR", help="Also draw map, topics and training curve as pictures; needs matplotlib."
 )
 def report(model: Path, data: Path | None, output: Path, title: str, png: Path | None) -> None:
-    r"""Write one HTML page about a model, which needs nothing else: topics with words, probabilities and lift, sizes,
+    """Write one HTML page about a model, which needs nothing else: topics with words, probabilities and lift, sizes,
     coherence, a map, word clouds, documents, the training curve, and warnings.
 
     MODEL is a job's folder, a folder with model_algo-1, that file, or model.tar.gz.

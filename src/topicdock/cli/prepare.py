@@ -98,10 +98,10 @@ def prepare_command(
     vocabulary: Path | None, vocabulary_size: int, min_df: float, max_df: float, min_words: int, split: str, seed: int,
     parts: int, media_type: str, processes: int, overwrite: bool,
 ) -> None:  # fmt: skip
-    r"""Turn texts into the channels of a training job.
+    """Turn texts into the channels of a training job.
 
-    INPUT is a folder with text files, or a .csv, .tsv, .jsonl or .parquet file (.gz too); several are read as one.
-    20newsgroups is the collection of that name, headers, quotes and footers stripped.
+    INPUT is a folder with text files, or a .csv, .tsv, .json, .jsonl or .parquet file (.gz too); several are read as
+    one. 20newsgroups is the collection of that name, headers, quotes and footers stripped.
 
     The output has the channels train, validation, test and auxiliary (vocab.txt, and manifest.json with every choice
     made here, by which a model cuts new texts into the same words), and a folder documents for `topicdock report`.

@@ -49,7 +49,7 @@ def transform(
     model: Path, inputs: tuple[Path, ...], output: Path, content_type: str, texts: bool, kind: str | None,
     columns: tuple[str, ...], name_column: str, encoding: str, answer: str | None,
 ) -> None:  # fmt: skip
-    r"""Give every document of big files its topic proportions, one line or record each, in the order of the input.
+    """Give every document of big files its topic proportions, one line or record each, in the order of the input.
 
     MODEL is a job's folder, a folder with model_algo-1, that file, or model.tar.gz. INPUT is a file or folder of word
     counts (RecordIO, CSV, JSON, JSON Lines; .gz too), or with --texts whatever `topicdock prepare` reads. Files are
@@ -76,6 +76,8 @@ def transform(
     else:
         files = [file for path in inputs for file in _list_files(path)]
         pieces = _read_all(files, content_type, fitted.feature_dim)
+    if output.exists() and any(output.samefile(path) for path in files):
+        raise click.UsageError(f"{output} is the input; name another file to write.")
     documents = _write(fitted, pieces, output, _FORMATS[chosen], sum(path.stat().st_size for path in files))
     for note, number in sorted(notes.items()):
         _logger.warning("Files %s: %d.", note, number)

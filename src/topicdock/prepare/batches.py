@@ -182,13 +182,21 @@ def _read_json(line: bytes, where: str, rules: ReadingRules) -> Document:
         content = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         raise CustomerError("the line is not JSON", where=where, got=str(error)) from error
+    return read_item(content, where, rules)
+
+
+def read_item(content: Any, where: str, rules: ReadingRules) -> Document:
+    """Return name and text of a JSON object, or of a string.
+
+    Raises
+    ------
+    CustomerError
+        It is something else, or lacks the text.
+    """
     if isinstance(content, str) and rules.columns == ("text",):
         return where, content
     if not isinstance(content, dict):
         raise CustomerError(
-            "the line is no JSON object",
-            where=where,
-            got=line[:60].decode("utf-8", "replace"),
-            allowed='{"text": "..."}',
+            "this is no JSON object", where=where, got=repr(content)[:60], allowed='{"text": "..."}, or a string'
         )
     return join_columns(content, where, rules)

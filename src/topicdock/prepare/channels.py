@@ -19,6 +19,9 @@ from topicdock.text.manifest import MANIFEST
 DOCUMENTS = "documents"
 """The folder with names and beginnings of documents; no channel."""
 
+FOLDERS = ("train", "validation", "test", "auxiliary", DOCUMENTS)
+"""All that a preparation consists of."""
+
 VOCABULARY = "vocab.txt"
 _SUFFIXES = {CSV: ".csv"}
 _BLOCK = 4096

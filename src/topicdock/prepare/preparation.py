@@ -18,7 +18,7 @@ from topicdock.prepare.sources import Sources, fetch_batches
 from topicdock.prepare.spool import Corpus, Totals, read_chunk
 from topicdock.prepare.workers import count_batches
 from topicdock.text import TextRules, Tokenizer
-from topicdock.text.manifest import TEXT_RULES
+from topicdock.text.manifest import MANIFEST, TEXT_RULES
 from topicdock.text.phrases import choose_phrases
 from topicdock.text.statistics import WordStatistics
 
@@ -118,10 +118,7 @@ def prepare(
     PlatformError
         The disk is full, or a process was killed.
     """
-    if output.exists() and not overwrite and (not output.is_dir() or any(output.iterdir())):
-        raise CustomerError(
-            "it is there already and is not an empty folder", where=str(output), todo="name another one, or --overwrite"
-        )
+    _check_place(output, () if sources is None else sources.paths, overwrite=overwrite)
     files = [] if sources is None else sources.list_files()
     size = sum(path.stat().st_size for path in files)
     rules = sources.reading if sources is not None else ReadingRules(strip=("headers", "quotes", "footers"))
@@ -155,6 +152,28 @@ def prepare(
     except OSError as error:
         raise PlatformError(f"{error.filename or output} could not be written: {error.strerror or error}.") from error
     return Prepared(vocabulary, corpus.totals, documents, manifest)
+
+
+def _check_place(output: Path, inputs: Sequence[Path], *, overwrite: bool) -> None:
+    """Refuse to write where something would be lost: over the sources, or over what is no older preparation."""
+    place = output.resolve()
+    for source in (path.resolve() for path in inputs):
+        if place == source or place in source.parents or (source.is_dir() and source in place.parents):
+            raise CustomerError(
+                "the output and the input lie within each other", where=str(output), got=f"input {source}",
+                todo="name a folder beside the input",
+            )  # fmt: skip
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return
+    if not overwrite:
+        raise CustomerError(
+            "it is there already and is not an empty folder", where=str(output), todo="name another one, or --overwrite"
+        )
+    if not (output / "auxiliary" / MANIFEST).is_file():
+        raise CustomerError(
+            "it is there already and was not written by topicdock prepare, so that it is not replaced",
+            where=str(output), todo="name another one, or remove it yourself",
+        )  # fmt: skip
 
 
 def _with_phrases(

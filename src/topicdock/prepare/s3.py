@@ -15,6 +15,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from topicdock.errors import CustomerError
+from topicdock.prepare.channels import FOLDERS
 from topicdock.text.manifest import MANIFEST
 
 SCHEME = "s3://"
@@ -49,7 +50,9 @@ def check_target(url: str, *, overwrite: bool) -> None:
     """
     bucket, prefix = parse_url(url)
     with _explained(url):
-        found = next(_list_keys(boto3.client("s3"), bucket, prefix), None)
+        client = boto3.client("s3")
+        found = next((key for name in FOLDERS for key in _list_keys(client, bucket, f"{prefix}{name}/")), None)
+        next(_list_keys(client, bucket, prefix), None)  # may it be listed at all?
     if found is not None and not overwrite:
         raise CustomerError(
             "there are objects already",
@@ -62,8 +65,8 @@ def check_target(url: str, *, overwrite: bool) -> None:
 def upload_tree(folder: Path, url: str, on_bytes: Callable[[int], object]) -> None:
     """Upload all files below `folder`, several at once and large ones in parts at once; the manifest comes last.
 
-    What else lies below the prefix is deleted before the manifest is written, so that no shard of an older
-    preparation is trained on.
+    What else lies in a preparation's folders below the prefix is deleted before the manifest is written, so that
+    no shard of an older one is trained on; what lies beside them is left alone.
 
     Parameters
     ----------
@@ -94,7 +97,8 @@ def upload_tree(folder: Path, url: str, on_bytes: Callable[[int], object]) -> No
         with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
             list(pool.map(send, (path for path in files if path not in manifests)))
         new = set(map(key, files))
-        _delete(client, bucket, [old for old in _list_keys(client, bucket, prefix) if old not in new])
+        for name in FOLDERS:
+            _delete(client, bucket, [old for old in _list_keys(client, bucket, f"{prefix}{name}/") if old not in new])
         for path in manifests:
             send(path)
 

@@ -14,12 +14,12 @@ from topicdock.corpus.files import list_data_files
 from topicdock.errors import CustomerError
 from topicdock.prepare.batches import Batch, FileBatch, LineBatch, ReadingRules, RowBatch
 from topicdock.prepare.newsgroups import PARTS, fetch_newsgroups
-from topicdock.prepare.tables import read_csv_rows, read_parquet_rows
+from topicdock.prepare.tables import read_csv_rows, read_json_rows, read_parquet_rows
 
-TEXT, LINES, CSV, JSONLINES, PARQUET = KINDS = ("text", "lines", "csv", "jsonlines", "parquet")
+TEXT, LINES, CSV, JSON, JSONLINES, PARQUET = KINDS = ("text", "lines", "csv", "json", "jsonlines", "parquet")
 NEWSGROUPS = "20newsgroups"
 _SUFFIXES = {
-    ".csv": CSV, ".tsv": CSV, ".jsonl": JSONLINES, ".ndjson": JSONLINES, ".jsonlines": JSONLINES,
+    ".csv": CSV, ".tsv": CSV, ".json": JSON, ".jsonl": JSONLINES, ".ndjson": JSONLINES, ".jsonlines": JSONLINES,
     ".parquet": PARQUET, ".pq": PARQUET,
 }  # fmt: skip
 _BATCH_BYTES = 2 << 20
@@ -35,9 +35,9 @@ class Sources:
     paths : tuple of Path
         Of a folder all files are read, but those whose names begin with a dot or an underscore.
     kind : str
-        What every file is: ``text`` (a document a file), ``lines`` (a document a line), ``csv``, ``jsonlines``,
-        ``parquet``; empty to go by the ends of the names: ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson``, ``.parquet``,
-        each also with ``.gz``, and text for all others.
+        What every file is: ``text`` (a document a file), ``lines`` (a document a line), ``csv``, ``json`` (a list),
+        ``jsonlines``, ``parquet``; empty to go by the ends of the names: ``.csv``, ``.tsv``, ``.json``, ``.jsonl``,
+        ``.ndjson``, ``.parquet``, each also with ``.gz``, and text for all others.
     columns : tuple of str
         The columns of a table, or fields of a JSON line, that hold the text; several are joined.
     name_column : str
@@ -143,6 +143,8 @@ def _table_batches(path: Path, kind: str, rules: ReadingRules) -> Iterator[Batch
         return
     if kind == PARQUET:
         rows = read_parquet_rows(path, rules)
+    elif kind == JSON:
+        rows = read_json_rows(path, open_binary(path), rules)
     else:
         delimiter = "\t" if ".tsv" in path.suffixes[-2:] else ","
         rows = read_csv_rows(path, open_binary(path), rules, delimiter)

@@ -7,12 +7,15 @@ import gzip
 import importlib
 import io
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+import orjson
+
 from topicdock.errors import CustomerError
-from topicdock.prepare.batches import Document, ReadingRules, join_columns, not_text
+from topicdock.prepare.batches import Document, ReadingRules, join_columns, not_text, read_item
 
 _PARQUET_ROWS = 1024
 
@@ -51,6 +54,31 @@ def read_csv_rows(path: Path, file: IO[bytes], rules: ReadingRules, delimiter: s
             raise CustomerError("the row is not CSV", where=f"{path}, after row {number}", got=str(error)) from error
         except (EOFError, gzip.BadGzipFile, OSError) as error:
             raise CustomerError("the file cannot be read to its end", where=str(path), got=str(error)) from error
+
+
+def read_json_rows(path: Path, file: IO[bytes], rules: ReadingRules) -> Iterator[Document]:
+    """Yield the documents of a JSON file, a list of objects or strings; it is read whole.
+
+    Raises
+    ------
+    CustomerError
+        It is something else.
+    """
+    with file:
+        try:
+            content = orjson.loads(file.read())
+        except orjson.JSONDecodeError as error:
+            todo = "if it is a JSON object on each line, name it .jsonl or say --kind jsonlines"
+            raise CustomerError("the file is not JSON", where=str(path), got=str(error), todo=todo) from error
+        except (EOFError, zlib.error, OSError) as error:
+            raise CustomerError("the file cannot be read to its end", where=str(path), got=str(error)) from error
+    if not isinstance(content, list):
+        raise CustomerError(
+            "the file is no list of documents", where=str(path), allowed='[{"text": "..."}, ...]',
+            todo="if it is a JSON object on each line, name it .jsonl or say --kind jsonlines",
+        )  # fmt: skip
+    for number, item in enumerate(content, start=1):
+        yield read_item(item, f"{path}, item {number}", rules)
 
 
 def read_parquet_rows(path: Path, rules: ReadingRules) -> Iterator[Document]:

@@ -112,7 +112,7 @@ class WordStatistics:
                 got=f"at least {fewest:g} (min_df {min_df}) and at most {most:g} (max_df {max_df})",
                 todo="lower min_df or raise max_df",
             )
-        if self.forgotten >= fewest:
+        if self.forgotten and self.forgotten >= fewest:
             _logger.warning(
                 "There are more than %d different words: those in %d documents or fewer were counted roughly.",
                 self._most_words, self.forgotten,
