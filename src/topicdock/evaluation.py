@@ -39,7 +39,7 @@ def topic_diversity(top_words: WordIds) -> float:
     return float(len(np.unique(top_words)) / top_words.size)
 
 
-def npmi(counts: csr_matrix, top_words: WordIds) -> Doubles:
+def npmi(counts: csr_matrix, top_words: WordIds, total: Callable[[Doubles], Doubles] = lambda array: array) -> Doubles:
     """NPMI coherence of each topic, shape (K,), from -1 to 1.
 
     The mean over pairs of a topic's words of ``log(p_ij / (p_i p_j)) / -log p_ij``, where p are shares of the documents
@@ -50,18 +50,21 @@ def npmi(counts: csr_matrix, top_words: WordIds) -> Doubles:
     ----------
     counts : csr_matrix, shape (D, V)
         The reference corpus, customarily the training documents.
+    total : callable
+        Adds up an array over the hosts that share the corpus.
     """
-    documents = counts.shape[0]
     words, places = np.unique(top_words, return_inverse=True)
     present = counts[:, words].astype(bool).astype(np.float64)
-    together = (present.T @ present).tocsr() / documents
+    together = (present.T @ present).tocsr()
     places = places.reshape(top_words.shape)
     first, second = np.triu_indices(top_words.shape[1], k=1)
     if not len(first):
         return np.zeros(len(top_words))
     left, right = places[:, first], places[:, second]
-    joint = np.asarray(together[left.ravel(), right.ravel()]).reshape(left.shape)
-    alone = together.diagonal()
+    pairs_held = np.asarray(together[left.ravel(), right.ravel()]).ravel()
+    held = total(np.concatenate([pairs_held, together.diagonal(), [float(counts.shape[0])]]))
+    joint = held[: left.size].reshape(left.shape) / held[-1]
+    alone = held[left.size : -1] / held[-1]
     with np.errstate(divide="ignore", invalid="ignore"):
         pairs = np.log(joint / (alone[left] * alone[right])) / -np.log(joint)
     pairs = np.where(joint <= 0, -1.0, np.where(joint >= 1, 1.0, pairs))

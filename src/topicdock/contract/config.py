@@ -23,12 +23,15 @@ class ChannelConfig:
         As given, parameters included.
     input_mode : str
         ``File``, ``FastFile`` or ``Pipe``.
+    sharded : bool
+        Whether each host has a part of the objects (``ShardedByS3Key``), not all of them.
     """
 
     name: str
     folder: Path
     content_type: str = ""
     input_mode: str = "File"
+    sharded: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,12 @@ class Cluster:
 
     current_host: str = "algo-1"
     hosts: tuple[str, ...] = ("algo-1",)
+    interface: str = ""
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the host that writes the model."""
+        return self.current_host == self.hosts[0]
 
 
 def read_hyperparameters(layout: Layout) -> dict[str, Any]:
@@ -91,6 +100,7 @@ def read_channels(layout: Layout, declared: Iterable[str]) -> dict[str, ChannelC
             layout.channel(name),
             content_type=str(settings.get("ContentType") or ""),
             input_mode=str(settings.get("TrainingInputMode") or "File"),
+            sharded=settings.get("S3DistributionType") == "ShardedByS3Key",
         )
     return channels
 
@@ -119,7 +129,7 @@ def read_cluster(layout: Layout) -> Cluster:
             got=json.dumps(current)[:60],
             allowed=", ".join(hosts),
         )
-    return Cluster(current, tuple(sorted(hosts)))
+    return Cluster(current, tuple(sorted(set(hosts))), str(content.get("network_interface_name") or ""))
 
 
 def _read_object(path: Path) -> dict[str, Any] | None:

@@ -108,10 +108,14 @@ class DirichletTopicModel(TopicModel):
         return mixed
 
     def log_likelihood_per_word(self, counts: csr_matrix) -> float:
-        """Return sum_dw x_dw log(theta_d beta)_w / sum_dw x_dw, in nats, theta as :meth:`transform` gives it.
+        """Return the log-likelihood of documents, shape (D, V), divided by their words: the built-in's ``pwll``.
 
-        The built-in's ``pwll``. Documents, shape (D, V), of which at least one has a word.
+        At least one document has a word.
         """
+        return self.log_likelihood(counts) / float(counts.sum(dtype=np.float64))
+
+    def log_likelihood(self, counts: csr_matrix) -> float:
+        """Return sum_dw x_dw log(theta_d beta)_w in nats, theta as :meth:`transform` gives it; counts (D, V)."""
         theta = self.transform(counts).astype(np.float64)
         documents = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
         total, step = 0.0, max(1, (1 << 22) // self.num_topics)
@@ -119,7 +123,7 @@ class DirichletTopicModel(TopicModel):
             part = slice(start, start + step)
             mixed = np.einsum("nk,nk->n", theta[documents[part]], self._by_word[counts.indices[part]])
             total += float(counts.data[part].astype(np.float64) @ np.log(np.maximum(mixed, _LEAST_PROBABILITY)))
-        return total / float(counts.sum(dtype=np.float64))
+        return total
 
 
 def _check(arrays: Mapping[str, Floats]) -> None:

@@ -44,9 +44,18 @@ class TrainingData:
 
 
 def read_training_data(
-    channels: Mapping[str, ChannelConfig], specification: Specification, feature_dim: int
+    channels: Mapping[str, ChannelConfig],
+    specification: Specification,
+    feature_dim: int,
+    part: tuple[int, int] = (0, 1),
 ) -> TrainingData:
     """Read every channel that the algorithm declares; others are passed over with a line in the log.
+
+    Parameters
+    ----------
+    part : tuple of int
+        This host's number, from 0, and how many hosts there are. Of training documents that every host has, each host
+        keeps its part; a part may be empty.
 
     Raises
     ------
@@ -72,7 +81,13 @@ def read_training_data(
             todo="correct the inputs of the job",
         )
     train = _read(channels["train"], feature_dim)
-    _check_has_words(train)
+    rank, hosts = part
+    if hosts > 1 and not channels["train"].sharded:
+        train = train[rank::hosts]
+        _logger.info(
+            "Every host has all training documents; this one, number %d of %d, takes %d of them.",
+            rank + 1, hosts, train.shape[0],
+        )  # fmt: skip
     held_out = {name: _read_held_out(channels.get(name), feature_dim) for name in ("validation", "test")}
     vocabulary = _read_vocabulary(channels.get(AUXILIARY), feature_dim)
     vectors = read_judging_vectors(channels.get(AUXILIARY), vocabulary, {VOCABULARY, MANIFEST})
@@ -134,12 +149,13 @@ def _read_held_out(channel: ChannelConfig | None, feature_dim: int) -> csr_matri
     return counts
 
 
-def _check_has_words(counts: csr_matrix) -> None:
-    if counts.nnz == 0:
+def check_has_words(train: csr_matrix, words: float) -> None:
+    """Raise CustomerError if the documents of all hosts together, `train` being this one's, have no words."""
+    if words == 0:
         raise CustomerError(
             "there is nothing to learn from",
             where="channel train",
-            got=f"{counts.shape[0]} documents without a single word",
+            got=f"{train.shape[0]} documents without a single word",
             allowed="at least one document with at least one word",
             todo="check that the channel's data were uploaded and that hidden or empty files are not all it holds",
         )

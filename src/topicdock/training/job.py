@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from scipy.sparse import csr_matrix
+
 from topicdock.artifact import save_model
 from topicdock.contract.config import Cluster, read_channels, read_cluster, read_hyperparameters
 from topicdock.contract.failure import STOPPED, SUCCESS, report_failure
@@ -18,8 +21,9 @@ from topicdock.contract.stopping import Stopped, StopRequest
 from topicdock.errors import CustomerError
 from topicdock.model import TopicModel
 from topicdock.spec.registry import choose_algorithm
-from topicdock.training.data import TrainingData, read_training_data
+from topicdock.training.data import TrainingData, check_has_words, read_training_data
 from topicdock.training.epochs import EpochRun
+from topicdock.training.hosts import Hosts, join
 from topicdock.training.log import JobLog, log_configuration, log_resolved
 from topicdock.training.moments import MomentRun
 from topicdock.training.report import REPORT_FILE, Report
@@ -64,15 +68,23 @@ def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest) -> N
         given, final, str(layout.hyperparameters),
     )  # fmt: skip
     cluster = read_cluster(layout)
-    _check_single(cluster)
+    if specification.by_epochs:
+        _check_single(cluster)
     channels = read_channels(layout, [channel.name for channel in specification.channels])
-    data = read_training_data(channels, specification, final["feature_dim"])
-    # Imported only now: a mistake in the configuration should not wait for it.
+    # Several hosts meet before anything is read, so that one that fails while it reads is missed at once.
+    hosts = join(cluster, environment)
+    data = read_training_data(channels, specification, final["feature_dim"], (hosts.rank, hosts.size))
+    words, documents = hosts.sum(np.array([data.train.sum(dtype=np.float64), float(data.train.shape[0])])).tolist()
+    check_has_words(data.train, words)
     threads = importlib.import_module("topicdock.algorithms.threads").use_available_cores()
     _logger.info("Number of GPUs being used: 0; number of threads: %d", threads)
-    resolved = hyperparameters.resolve(data.train.shape[0]).model_dump()
-    log_resolved(final, resolved, data.train.shape[0])
-    run = (EpochRun if specification.by_epochs else MomentRun)(specification, cluster.current_host, resolved)
+    resolved = hyperparameters.resolve(int(documents)).model_dump()
+    log_resolved(final, resolved, int(documents))
+    run: EpochRun | MomentRun = (
+        EpochRun(specification, cluster.current_host, resolved)
+        if specification.by_epochs
+        else MomentRun(specification, cluster.current_host, resolved, hosts)
+    )
     run.took("setuptime", time.perf_counter() - began)
     stop.defer()
     began = time.perf_counter()
@@ -80,14 +92,22 @@ def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest) -> N
     run.took("update.time", time.perf_counter() - began)
     if stop():
         _logger.warning("Asked to stop: training ends here, and the best model so far is saved.")
-    _finish(run, model, data, layout)
+    _finish(run, model, data, int(documents), layout if cluster.leads else None, hosts)
+    hosts.leave()
 
 
-def _finish(run: EpochRun | MomentRun, model: TopicModel, data: TrainingData, layout: Layout) -> None:
-    """Score, describe and save a fitted model."""
+def _finish(
+    run: EpochRun | MomentRun,
+    model: TopicModel,
+    data: TrainingData,
+    documents: int,
+    layout: Layout | None,
+    hosts: Hosts,
+) -> None:
+    """Score and describe a fitted model, and save it if there is a `layout`: the leader's of several hosts."""
     began = time.perf_counter()
-    training = {**run.score(data.validation), "documents": int(data.train.shape[0])}
-    topics = TopicReport.of(model, data.train, data.word_vectors)
+    training = {**run.score(data.validation), "documents": documents}
+    topics = TopicReport.of(model, data.train, data.word_vectors, hosts.sum)
     topics.log(with_vocabulary=data.vocabulary is not None)
     report = Report(model, data.train)
     training |= topics.summary() | report.figures(topics, run.losses)
@@ -98,12 +118,13 @@ def _finish(run: EpochRun | MomentRun, model: TopicModel, data: TrainingData, la
     if data.test is not None:
         training |= measure_completion(model, data.test)
     run.took("model.score.time", time.perf_counter() - began)
-    _save(model, training, topics, layout, run)
-    report.save(layout.output_data / REPORT_FILE)
-    if data.test is None:
+    if layout is not None:
+        _save(model, training, topics, layout, run)
+        report.save(layout.output_data / REPORT_FILE)
+    if not hosts.sum(np.array([float(data.test is not None)]))[0]:
         _logger.info("Test data is not provided.")
-    else:
-        run.score_test(data.test)
+    else:  # on every host, as they add up their parts
+        run.score_test(csr_matrix((0, model.feature_dim), dtype=np.float32) if data.test is None else data.test)
     run.log_times()
 
 
@@ -122,9 +143,9 @@ def _save(model: TopicModel, training: dict[str, Any], topics: TopicReport, layo
 def _check_single(cluster: Cluster) -> None:
     if len(cluster.hosts) > 1:
         raise CustomerError(
-            "this version trains on one host",
+            "this version trains NTM and ETM on one host, LDA on several",
             where="resourceconfig.json, hosts",
             got=", ".join(cluster.hosts),
             allowed="one host",
-            todo="set instance_count=1",
+            todo="set instance_count=1, or algorithm=lda",
         )

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from scipy.sparse import csr_matrix
 
 from topicdock.contract.logs import Measurement, format_metrics, format_progress, format_quality, format_throughput
@@ -15,6 +16,7 @@ from topicdock.model import DirichletTopicModel, TopicModel
 from topicdock.spec.algorithm import Specification
 from topicdock.spec.hyperparameters import Hyperparameters
 from topicdock.training.data import TrainingData
+from topicdock.training.hosts import Hosts
 from topicdock.training.log import JobLog
 
 if TYPE_CHECKING:
@@ -34,10 +36,15 @@ class MomentRun(JobLog):
     host : str
     hyperparameters : mapping
         With every ``auto`` resolved.
+    hosts : Hosts
+        That share the documents.
     """
 
-    def __init__(self, specification: Specification, host: str, hyperparameters: Mapping[str, Any]) -> None:
+    def __init__(
+        self, specification: Specification, host: str, hyperparameters: Mapping[str, Any], hosts: Hosts
+    ) -> None:
         super().__init__(specification.log_name, host)
+        self._hosts = hosts
         self._algorithm = importlib.import_module(specification.module)
         self._requested, self._batch_size = hyperparameters["num_topics"], hyperparameters["mini_batch_size"]
         self._model: DirichletTopicModel | None = None
@@ -47,15 +54,21 @@ class MomentRun(JobLog):
         """Fit the model."""
         documents, size = data.train.shape
         _logger.info("Loaded all data into matrix with shape: (%d, %d)", documents, size)
-        if self._batch_size != documents:
+        everywhere = int(self._hosts.sum(np.array([float(documents)]))[0])
+        if self._batch_size != everywhere:
             _logger.warning(
                 "mini_batch_size is %d, the number of documents %d; all documents are used.",
-                self._batch_size, documents,
+                self._batch_size, everywhere,
             )  # fmt: skip
+
+        def all_should_stop() -> bool:
+            return bool(self._hosts.sum(np.array([float(should_stop())]))[0])
+
         began = time.time()
         fitted = self._algorithm.fit(
-            data.train, hyperparameters, vocabulary=data.vocabulary, reporter=self, should_stop=should_stop
-        )
+            data.train, hyperparameters,
+            vocabulary=data.vocabulary, reporter=self, should_stop=all_should_stop, hosts=self._hosts,
+        )  # fmt: skip
         _logger.info(format_progress(self.host, 100))
         self.log_counters(began, 0, {
             "Total Records Seen": documents, "Total Batches Seen": 1, "Max Records Seen Between Resets": documents,
@@ -75,7 +88,9 @@ class MomentRun(JobLog):
         """Score the fitted model on the test documents."""
         if self._model is None:
             raise RuntimeError("nothing has been fitted yet")
-        value = self._model.log_likelihood_per_word(test)
+        own = np.array([self._model.log_likelihood(test), test.sum(dtype=np.float64)])
+        total = self._hosts.sum(own)
+        value = float(total[0] / total[1])
         _logger.info(format_quality(self.host, "test", "pwll", value, kind="score"))
 
     def moments_whitened(self, rank: int, requested: int, seconds: float) -> None:

@@ -30,6 +30,9 @@ class Report:
 
     def __init__(self, model: TopicModel, counts: csr_matrix) -> None:
         self._summary: Any = None
+        if not counts.nnz:
+            _logger.info("This host has no documents to show: there will be no %s.", REPORT_FILE)
+            return
         try:
             from topicdock.report import Documents, summarize
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import orjson
 from scipy.sparse import csr_matrix
 
 from topicdock.corpus.word_vectors import WordVectors
-from topicdock.evaluation import halve, npmi, perplexity, topic_diversity, topic_uniqueness, wetc
+from topicdock.evaluation import Doubles, halve, npmi, perplexity, topic_diversity, topic_uniqueness, wetc
 from topicdock.model import EmbeddedTopicModel, TopicModel
 
 LOGGED_WORDS = 20
@@ -37,13 +37,22 @@ class TopicReport:
     """The words whose embeddings lie nearest to the topic's, of a model with such."""
 
     @classmethod
-    def of(cls, model: TopicModel, counts: csr_matrix, word_vectors: WordVectors | None = None) -> TopicReport:
-        """Judge `model` by `counts`, shape (D, V), that it was fitted to, and by word vectors if there are any."""
+    def of(
+        cls,
+        model: TopicModel,
+        counts: csr_matrix,
+        word_vectors: WordVectors | None,
+        total: Callable[[Doubles], Doubles],
+    ) -> TopicReport:
+        """Judge `model` by `counts`, shape (D, V), that it was fitted to, and by word vectors if there are any.
+
+        `total` adds up an array over the hosts that share the documents.
+        """
         top_words = model.top_words(LOGGED_WORDS)
         return cls(
             [[model.word(word) for word in topic] for topic in top_words],
             topic_uniqueness(top_words).tolist(),
-            npmi(counts, top_words[:, :_COHERENCE_WORDS]).tolist(),
+            npmi(counts, top_words[:, :_COHERENCE_WORDS], total).tolist(),
             topic_diversity(model.top_words(_DIVERSITY_WORDS)),
             None if word_vectors is None else wetc(word_vectors.vectors, top_words).tolist(),
             _list_near(model) if isinstance(model, EmbeddedTopicModel) else None,
