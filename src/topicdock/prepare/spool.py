@@ -69,6 +69,8 @@ def count_batch(batch: Batch, rules: ReadingRules, tokenizer: Tokenizer) -> tupl
     word_of.default_factory = word_of.__len__
     places = [word_of[form] if (form := tokenizer.form_of(token)) else -1 for token in id_of]
     counts = _count(np.frombuffer(tokens, np.int32), np.frombuffer(borders, np.int64), np.array(places, np.int32))
+    # Their factories hold on to them, and the garbage collector would come by once in a hundred megabytes.
+    id_of.default_factory = word_of.default_factory = None
     words = list(word_of)
     occurs_in = np.bincount(counts.indices, minlength=len(words))
     occurs = np.bincount(counts.indices, counts.data, minlength=len(words)).astype(np.int64)
