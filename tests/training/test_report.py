@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,12 @@ def test_a_page_that_cannot_be_made_is_only_a_line_in_the_log(
     assert "surprise" in capfd.readouterr().out
     assert (tmp_path / "model" / "model_algo-1").is_file()
     assert not (tmp_path / "output" / "data" / "report.html").exists()
+
+
+def test_the_log_says_how_long_training_will_take_yet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    small_job(tmp_path)
+    assert train({"SAGEMAKER_BASE_DIR": str(tmp_path)}) == 0
+    assert len(re.findall(r"About \d+ seconds left", capfd.readouterr().out)) == 2  # of three epochs
 
 
 def test_of_very_many_epochs_some_are_kept_the_first_and_last_among_them() -> None:

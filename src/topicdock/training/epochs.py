@@ -113,6 +113,9 @@ class EpochRun(JobLog):
             _logger.info("Early stop condition met. Stopping training.")
         percent = 100.0 if stopped else 100.0 * report.epoch / self._epochs
         _logger.info(format_progress(self.host, percent))
+        if percent < 100:
+            left = (time.time() - self.began) * (100 / percent - 1)
+            _logger.info("About %.0f seconds left, if every epoch is run.", left)
         self._log_counters(report)
         _logger.info(format_throughput(self.host, train.documents / max(report.train_seconds, 1e-9)))
         _logger.info("")
