@@ -38,9 +38,12 @@ from topicdock.corpus import CSV, JSON, JSONLINES, RECORDIO, encode_counts, enco
 
 FEATURES = 2_000
 GOOD_CLIENTS, HOSTILE_CLIENTS, IDLE_CONNECTIONS = 6, 4, 50
+REST = 3.0
+"""Seconds that all clients rest, again and again, for memory to be measured with no request in flight."""
+
 PING_LIMIT = 2.0
 GROWTH_LIMIT = 1.1
-"""Memory at the end over memory in the second quarter; the first one fills what is kept for the largest requests."""
+"""Memory in the last quarter over memory in the second; in the first one the largest requests still come anew."""
 
 _POST = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
 
@@ -68,17 +71,14 @@ class Findings:
 
     @property
     def growth(self) -> float:
-        """How many times what the service keeps in the second quarter it keeps in the last one.
-
-        Keeps: the lowest tenth of what was measured, for a request in flight may take a hundred megabytes for a moment.
-        """
-        second, _, last = self.quarters[1:]
+        """How many times its memory at rest in the second quarter of the time the service takes in the last one."""
+        _, second, _, last = self.quarters
         return last / second
 
     @property
     def quarters(self) -> list[float]:
-        """MB that the service kept in each quarter of the time."""
-        return [float(np.quantile(part, 0.1)) for part in np.array_split(self.memory, 4)]
+        """MB of the service at rest, by quarters of the time."""
+        return [float(np.median(part)) for part in np.array_split(self.memory, 4)]
 
     def judge(self) -> list[str]:
         """Return everything that should not have happened."""
@@ -173,6 +173,7 @@ class _Load:
     def __init__(self, service: Service, seed: int) -> None:
         self.service, self.findings = service, Findings()
         self.over = threading.Event()
+        self.going = threading.Event()
         self._requests = make_requests()
         self._expected = [self._ask(request) for request in self._requests]
         self.findings.errors += [f"a good request is {a.status}" for a in self._expected if a.status != 200]
@@ -211,7 +212,7 @@ class _Load:
         return status
 
     def _repeat(self, action: Callable[[], int]) -> None:
-        while not self.over.is_set():
+        while self.going.wait() and not self.over.is_set():
             try:
                 self.findings.statuses[action()] += 1
             except (OSError, HTTPException):
@@ -220,8 +221,8 @@ class _Load:
                 self.findings.errors.append(repr(error))
 
 
-def soak(base: Path, seconds: float, seed: int = 0) -> Findings:
-    """Run the service whose model is below `base` under load, and return what happened."""
+def soak(base: Path, seconds: float, rests: int = 20, seed: int = 0) -> Findings:
+    """Run the service whose model is below `base` under load, with so many rests, and return what happened."""
     with ExitStack() as stack:
         environment = {"SAGEMAKER_MODEL_SERVER_WORKERS": "2", "TOPICDOCK_ACCESS_LOG": "false"}
         service = stack.enter_context(Service(base, environment))
@@ -232,11 +233,14 @@ def soak(base: Path, seconds: float, seed: int = 0) -> Findings:
             stack.enter_context(socket.create_connection(("127.0.0.1", service.port)))
         for thread in load.threads:
             thread.start()
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        for _ in range(rests):
+            load.going.set()
+            time.sleep(seconds / rests)
+            load.going.clear()
+            time.sleep(REST)
             load.findings.memory.append(weigh(service.process.pid)[0])
-            time.sleep(min(1.0, seconds / 20))
         load.over.set()
+        load.going.set()
         for thread in load.threads:
             thread.join()
         load.findings.workers_after = service.workers
@@ -263,8 +267,8 @@ def main() -> int:
     write(f"answers by status: {statuses}; hung up: {findings.broken_off:,}\n")
     write(f"health checks: {len(findings.pings):,}, the slowest {max(findings.pings):.3f} s\n")
     memory = findings.memory
-    write(f"memory, MB: {memory[0]:.0f} at first, {max(memory):.0f} at most, {memory[-1]:.0f} at last")
-    write("; kept, by quarters of the time: " + ", ".join(f"{quarter:.0f}" for quarter in findings.quarters) + "\n")
+    quarters = ", ".join(f"{quarter:.0f}" for quarter in findings.quarters)
+    write(f"memory at rest, MB: {min(memory):.0f} to {max(memory):.0f}; by quarters of the time: {quarters}\n")
     wrong = findings.judge()
     write("".join(f"WRONG: {line}\n" for line in wrong[:20]) or "nothing went wrong\n")
     return 1 if wrong else 0

@@ -235,3 +235,12 @@ def test_sparse_documents_together_mean_what_they_mean_one_by_one(part: str, odd
         except CustomerError as error:
             outcomes.append(str(error))
     assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_mistake_in_a_later_line_is_named_by_its_place_in_the_whole() -> None:
+    lines = [json.dumps({"data": {"features": FEATURES}}), ""] * 9
+    assert decode_jsonlines("\n".join(lines).encode(), 3).shape == (9, 3)
+    for wrong in ("{", "5", '{"data": {"features": {"keys": [3], "shape": [3], "values": [1]}}}'):
+        with pytest.raises(CustomerError, match=r"^line 19: "):
+            decode_jsonlines("\n".join([*lines, wrong, "{"]).encode(), 3)

@@ -176,3 +176,12 @@ def test_explanations_are_limited_as_they_are_larger(client: FlaskClient, monkey
     assert ask(client, "plain").status_code == 200
     line = assert_plain_line(ask(client, "plain", Accept=VERBOSE), 413)
     assert "at most 1" in line
+
+
+def test_words_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("topicdock.serving.served_model.FORGET", 10)
+    served = ServedModel(make_model(RULES.to_mapping()))
+    first = served.count_texts(["the cat"])[0].toarray()
+    remembered = served._vocabulary
+    np.testing.assert_array_equal(served.count_texts(["the cat"])[0].toarray(), first)
+    assert served._vocabulary is not remembered

@@ -32,9 +32,6 @@ NUMBER_TYPES = frozenset((int, float, bool))
 
 SHAPES = '[numbers], {"features": [numbers]} or {"data": {"features": {"values": .., "keys": .., "shape": ..}}}'
 
-_LINES = 1000
-"""Lines that are objects in memory at once."""
-
 _logger = logging.getLogger(__name__)
 
 Document = tuple[list[float], list[int]]
@@ -106,25 +103,30 @@ def decode_jsonlines(body: bytes | memoryview, feature_dim: int) -> csr_matrix:
         Naming the first bad line, counted from 1, blank ones included. Otherwise as :func:`decode_json`.
     """
     lines = bytes(body).removeprefix(codecs.BOM_UTF8).split(b"\n")
-    numbers = [number for number, line in enumerate(lines) if line.strip()]
-    bags = []
-    for begin in range(0, len(numbers), _LINES):
-        some = numbers[begin : begin + _LINES]
-        bags.append(_decode_lines([lines[number] for number in some], feature_dim, some))
+    bags, some, size = [], [], 0
+    for number, line in enumerate(lines):
+        if line.strip():
+            some.append(number)
+            size += len(line)
+        if size > PIECE:
+            bags.append(_decode_lines(lines, some, feature_dim))
+            some, size = [], 0
+    bags.append(_decode_lines(lines, some, feature_dim))
     return bag_of_words.stack(bags, feature_dim)
 
 
-def _decode_lines(lines: list[bytes], feature_dim: int, numbers: list[int]) -> csr_matrix:
+def _decode_lines(lines: list[bytes], numbers: list[int], feature_dim: int) -> csr_matrix:
     def name(index: int) -> str:
         return f"line {numbers[index] + 1}"
 
     try:
-        ragged = gather_sparse([orjson.loads(line) for line in lines], feature_dim)
-    except orjson.JSONDecodeError:
-        ragged = None  # the mistake may not be the first one
+        documents = [orjson.loads(lines[number]) for number in numbers]
+    except orjson.JSONDecodeError:  # which may not be the first mistake
+        return _decode_documents((lines[number] for number in numbers), feature_dim, name, _decode_line)
+    ragged = gather_sparse(documents, feature_dim)
     if ragged is not None:
         return bag_of_words.assemble(*ragged, feature_dim, name)
-    return _decode_documents(lines, feature_dim, name, _decode_line)
+    return _decode_documents(documents, feature_dim, name, _decode_document)
 
 
 def _decode_documents(

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 TOPIC_WORDS = 10
 """Words that stand for a topic."""
 
+FORGET = 1 << 22
+"""Characters of text after which what a tokenizer remembers of words is forgotten; it would grow with every new one."""
+
 
 class ServedModel:
     """A model in one process.
@@ -31,6 +34,7 @@ class ServedModel:
 
     def __init__(self, model: TopicModel) -> None:
         self.model = model
+        self._characters = 0
 
     @cached_property
     def topic_words(self) -> list[list[str]]:
@@ -64,6 +68,10 @@ class ServedModel:
         CustomerError
             The model has no vocabulary, or its texts were cut by a lemmatizer that is not installed here.
         """
+        self._characters += sum(map(len, texts))
+        if self._characters > FORGET:
+            self._characters = 0
+            self.__dict__.pop("_vocabulary", None)
         return count_texts(texts, *self._vocabulary)
 
     @cached_property

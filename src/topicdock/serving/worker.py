@@ -20,6 +20,7 @@ from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
 from topicdock.serving.app import ADMITTED
+from topicdock.serving.machine import give_memory_back
 
 HEADS = 8
 """Threads of a worker that may wait for the rest of a request's head."""
@@ -41,6 +42,9 @@ _SOON = 1
 
 _SWITCH = 0.001
 """Seconds after which a thread that computes lets another one run: small requests wait for large ones several times."""
+
+_TRIM = 2.0
+"""Seconds between two looks for memory that can be given back."""
 
 _PEEK = 1 << 16
 _STOPPING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
@@ -75,6 +79,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._heads = BoundedSemaphore(HEADS)
         self._leaving: deque[tuple[float, socket.socket]] = deque()
+        self._trimmed = 0.0, 0
 
     def init_signals(self) -> None:
         """Take the signals that were held back while this process was made; see :func:`hold_back_signals`."""
@@ -130,6 +135,14 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
         else:
             self.log.exception("A request failed outside the application")
             _answer(client, "500 Internal Server Error", "Internal error: the request could not be answered.")
+
+    def notify(self) -> None:
+        """Tell the first process that this one is alive; and give back the memory that requests took, now and then."""
+        super().notify()
+        now = time.monotonic()
+        if self.nr != self._trimmed[1] and now > self._trimmed[0] + _TRIM:
+            self._trimmed = now, self.nr
+            give_memory_back()
 
     def murder_keepalived(self, force: bool = False) -> None:
         """Close the connections that have been idle, or leaving, for too long."""
