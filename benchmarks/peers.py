@@ -98,6 +98,38 @@ def _dense(counts: csr_matrix, topics: int, seed: int) -> Fitted:
     return Fitted(model.decoder.weight.detach().numpy().T, transform, log_probabilities, documents)
 
 
+def _etm(recipe: str) -> Callable[[csr_matrix, int, int], Fitted]:
+    def run(counts: csr_matrix, topics: int, seed: int) -> Fitted:
+        from topicdock.algorithms.etm import fit
+        from topicdock.algorithms.threads import use_available_cores
+        from topicdock.spec.etm import ETMHyperparameters
+
+        use_available_cores()
+        given = {"num_topics": topics, "feature_dim": counts.shape[1], "seed": seed, "recipe": recipe}
+        fitted = fit(counts, ETMHyperparameters.parse(given))
+        return _mixture(fitted.model.beta, fitted.model.transform, counts.shape[0] * fitted.epochs)
+
+    return run
+
+
+def _dense_etm(counts: csr_matrix, topics: int, seed: int) -> Fitted:
+    import torch
+
+    from benchmarks.dense_etm import EPOCHS, DenseETM, optimizer_of, train_epoch
+
+    torch.manual_seed(seed)
+    model = DenseETM(counts.shape[1], topics)
+    optimizer = optimizer_of(model)
+    documents = sum(train_epoch(counts, model, optimizer) for _ in range(EPOCHS))
+    model.eval()
+
+    def transform(part: csr_matrix) -> Floats:
+        with torch.no_grad():
+            return model.theta(torch.from_numpy(part.toarray()))[0].numpy()
+
+    return _mixture(model.beta().detach().numpy(), transform, documents)
+
+
 def _sklearn(counts: csr_matrix, topics: int, seed: int) -> Fitted:
     from sklearn.decomposition import LatentDirichletAllocation
 
@@ -155,6 +187,9 @@ LIBRARIES = {
     "topicdock": Library(("topicdock.algorithms.ntm",), _topicdock),
     "topicdock LDA": Library(("topicdock.algorithms.lda",), _topicdock_lda),
     "dense PyTorch NTM": Library(("torch", "benchmarks.dense_ntm"), _dense),
+    "topicdock ETM": Library(("topicdock.algorithms.etm",), _etm("topicdock")),
+    "topicdock ETM by the authors' settings": Library(("topicdock.algorithms.etm",), _etm("authors")),
+    "dense PyTorch ETM": Library(("torch", "benchmarks.dense_etm"), _dense_etm),
     "scikit-learn LDA": Library(("sklearn.decomposition",), _sklearn),
     "gensim LDA": Library(("gensim.models",), _gensim),
     "tomotopy LDA": Library(("tomotopy",), _tomotopy),

@@ -1,0 +1,97 @@
+"""ETM with a Poisson likelihood in NumPyro, the objective of poisson-topicmodels: steps a second.
+
+Run by an interpreter of its own, `pip install numpyro flax scipy`, since none of these is needed by topicdock:
+
+    PYTHON -m benchmarks.numpyro_etm --data DIR --topics K --steps N
+
+Given embeddings that are kept, an encoder of two layers of 800 on shares of words, Trace_ELBO, Adam. One departure from
+that package's source: its guide takes the encoder's second output for a scale as it is, which is negative half of the
+time; here it is the scale's logarithm.
+"""
+
+# ruff: noqa: T201 - a benchmark's result is what it prints
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+from numpyro.contrib.module import flax_module
+from numpyro.distributions import Normal, Poisson
+from numpyro.infer import SVI, Trace_ELBO
+from scipy.sparse import csr_matrix, load_npz
+
+WIDTH, SIZE, BATCH = 800, 300, 1000
+
+
+class Encoder(nn.Module):  # type: ignore[misc]
+    """Two hidden layers and two heads."""
+
+    num_topics: int
+
+    @nn.compact  # type: ignore[untyped-decorator]
+    def __call__(self, shares: Any) -> Any:
+        """Return the location and the log of the scale of the posterior."""
+        hidden = nn.relu(nn.Dense(WIDTH)(nn.relu(nn.Dense(WIDTH)(shares))))
+        return nn.Dense(self.num_topics)(hidden), nn.Dense(self.num_topics)(hidden)
+
+
+def main() -> None:
+    """Time some steps and print them as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--topics", type=int, default=50)
+    parser.add_argument("--steps", type=int, default=10)
+    arguments = parser.parse_args()
+    counts = csr_matrix(load_npz(arguments.data / "train.npz"), dtype=np.float32)
+    documents, words = counts.shape
+    topics = arguments.topics
+    rho = jnp.asarray(np.random.default_rng(0).normal(0, 0.6, (words, SIZE)), jnp.float32)
+    encoder = Encoder(topics)
+
+    def model(batch: Any) -> None:
+        alpha = numpyro.param("alpha", jax.random.normal(jax.random.PRNGKey(42), (SIZE, topics)))
+        with numpyro.plate("d", documents, subsample_size=BATCH, dim=-2):
+            with numpyro.plate("d_k", topics, dim=-1):
+                theta = jax.nn.softmax(numpyro.sample("theta", Normal(0, 1)), axis=1)
+            rates = theta @ jax.nn.softmax((rho @ alpha).T, axis=1)
+            with numpyro.plate("d_v", words, dim=-1):
+                numpyro.sample("counts", Poisson(rates), obs=batch)
+
+    def guide(batch: Any) -> None:
+        network = flax_module("encoder", encoder, input_shape=(1, words))
+        with numpyro.plate("d", documents, subsample_size=BATCH, dim=-2), numpyro.plate("d_k", topics, dim=-1):
+            location, log_scale = network(batch / batch.sum(1, keepdims=True))
+            numpyro.sample("theta", Normal(location, jnp.exp(log_scale)))
+
+    inference = SVI(model, guide, numpyro.optim.Adam(0.005), Trace_ELBO())
+    order = np.random.default_rng(0).permutation(documents)
+
+    def batch_at(step: int) -> Any:
+        start = step * BATCH % (documents - BATCH)
+        return jnp.asarray(counts[order[start : start + BATCH]].toarray())
+
+    state = inference.init(jax.random.PRNGKey(0), batch_at(0))
+    update = jax.jit(inference.update)
+    state, _ = update(state, batch_at(0))  # compiles
+    jax.block_until_ready(state)
+    started = time.perf_counter()
+    for step in range(arguments.steps):
+        state, loss = update(state, batch_at(step))
+    jax.block_until_ready(state)
+    rate = arguments.steps * BATCH / (time.perf_counter() - started)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"rate": rate, "peak": peak, "added": peak, "loss": float(loss)}))
+
+
+if __name__ == "__main__":
+    main()
