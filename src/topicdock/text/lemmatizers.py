@@ -46,7 +46,7 @@ def _make_nltk(language: str) -> Lemmatizer:
     lemmatize: Lemmatizer = _import("nltk.stem").WordNetLemmatizer().lemmatize
     try:
         lemmatize("words")
-    except LookupError as error:
+    except (LookupError, OSError) as error:
         raise CustomerError(
             "nltk has no WordNet here", where="lemmatizer", todo="run python -m nltk.downloader wordnet"
         ) from error
