@@ -21,7 +21,7 @@ NASTY = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "&amp;",
 def nasty_model(num_topics: int = 4) -> NeuralTopicModel:
     vocabulary = tuple(NASTY[number] if number < len(NASTY) else f"word{number}" for number in range(30))
     model = random_model(num_topics=num_topics, vocabulary=vocabulary)
-    losses = [[epoch, 8.0 - epoch / 10, 8.5 - epoch / 10] for epoch in range(1, 30)]
+    losses = [[epoch, 8.0 - epoch / 10, 2e7 if epoch < 3 else 8.5 - epoch / 10] for epoch in range(1, 30)]
     model.metadata = replace(
         model.metadata, training={"losses": losses, "best_epoch": 29, "validation_total_loss": 7.1}
     )

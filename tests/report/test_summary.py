@@ -179,3 +179,11 @@ def test_a_curve_stays_within_its_box() -> None:
     assert points.min() >= 0
     assert (points <= [curve.width, curve.height]).all()
     assert curve.validation == ""
+
+
+def test_an_epoch_that_is_far_off_does_not_flatten_the_others() -> None:
+    curve = draw_curve([(epoch, 8.0 - epoch / 20, 2e7 if epoch == 5 else 8.1 - epoch / 20) for epoch in range(1, 33)])
+    assert curve is not None
+    heights = [float(point.split(",")[1]) for point in curve.train.split()]
+    assert max(heights) - min(heights) > curve.height / 3
+    assert all(len(tick.text) <= 7 for tick in curve.up)

@@ -10,6 +10,8 @@ import numpy as np
 WIDTH, HEIGHT = 640.0, 260.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, 12.0, 12.0, 34.0
 
+_LARGEST_PLAIN = 1000.0
+
 Point = tuple[int, float, float | None]
 
 
@@ -46,9 +48,9 @@ def draw_curve(points: Sequence[Point]) -> Curve | None:
     if len(points) < 2:
         return None
     values = [value for _, train, validation in points for value in (train, validation) if value is not None]
-    # The first epochs of some trainings are so far off that the others would be one flat line.
-    top = min(max(values), float(np.percentile(values, 98)) * 1.05)
-    low, high = min(values), max(top, min(values) + 1e-9)
+    # Some epochs, the first ones mostly, are so far off that the others would be one flat line: they leave the box.
+    low, most = min(values), float(np.percentile(values, 90))
+    high = max(min(max(values), most + (most - low)), low + 1e-9)
     first, last = points[0][0], points[-1][0]
 
     def across(epoch: float) -> float:
@@ -67,5 +69,9 @@ def draw_curve(points: Sequence[Point]) -> Curve | None:
         line(1),
         line(2),
         [Tick(across(int(epoch)), str(epoch)) for epoch in epochs],
-        [Tick(up(value), f"{value:.3f}") for value in np.linspace(low, high, 4)],
+        [Tick(up(value), _say(value)) for value in np.linspace(low, high, 4).tolist()],
     )
+
+
+def _say(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < _LARGEST_PLAIN else f"{value:.2g}"
