@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.client import HTTPException
 from itertools import chain
 from pathlib import Path
@@ -21,10 +21,11 @@ from flask.testing import FlaskClient
 from scipy.sparse import csr_matrix
 from werkzeug.test import TestResponse
 
+from tests.model.test_embedded import random_etm
 from tests.models import random_counts, random_model
 from topicdock.artifact import save_model
 from topicdock.corpus import encode_csv, encode_json
-from topicdock.model import NeuralTopicModel
+from topicdock.model import DirichletTopicModel, Metadata, NeuralTopicModel, TopicModel
 from topicdock.serving.app import create_app
 from topicdock.serving.registry import Registry
 from topicdock.serving.served_model import ServedModel
@@ -200,6 +201,28 @@ def test_a_mapped_model_has_the_arrays_and_metadata_that_were_loaded(tmp_path: P
         np.testing.assert_array_equal(mapped.arrays[name], array)
         assert not mapped.arrays[name].flags.writeable
     assert registry.find("a") is served
+
+
+def random_lda() -> DirichletTopicModel:
+    rng = np.random.default_rng(3)
+    beta = rng.dirichlet(np.full(30, 0.1), size=4).astype(np.float32)
+    beta[:, 7] = 0  # a word that no topic has
+    vocabulary = tuple(f"word{number}" for number in range(30))
+    return DirichletTopicModel({"alpha": np.full(4, 0.2, np.float32), "beta": beta}, Metadata(vocabulary=vocabulary))
+
+
+@pytest.mark.parametrize("make", [random_lda, random_etm], ids=["LDA", "ETM"])
+def test_models_of_other_algorithms_are_shared_and_explained_too(
+    client: FlaskClient, tmp_path: Path, make: Callable[[], TopicModel]
+) -> None:
+    model = make()
+    save_model(model, tmp_path / "model")
+    assert load(client, "a", str(tmp_path / "model")).status_code == 200
+    headers = {"Accept": "application/json; verbose=true"}
+    answer = client.post("/models/a/invoke", data=encode_csv(COUNTS), content_type=CSV, headers=headers)
+    assert answer.status_code == 200
+    np.testing.assert_array_equal(read_json(answer.data, model.response_key), model.transform(COUNTS))
+    assert list(orjson.loads(answer.data)["predictions"][0]) == [model.response_key, "topics"]
 
 
 def test_unloading_waits_for_a_process_that_still_uses_the_model(tmp_path: Path, spool: Path) -> None:
