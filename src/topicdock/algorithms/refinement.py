@@ -12,9 +12,10 @@ occurrences in the document are left out together.
 A count of a common word says little about a document's topics. With word weights each count is multiplied, while topics
 are sought, by log(D / df_w), scaled so that a token weighs 1 on average (Wilson and Chew 2010); the expected counts are
 divided by the weights afterwards, so that beta estimates p(w | topic) of the words as they are. Then beta is sharpened:
-beta_kw is multiplied by weight_w^s and normalised again, with the largest s from 0 to 1 that raises the perplexity of
-completed training documents by no more than a given share. Where words are spread over topics, as the common words of a
-language are, s is near 1 and topics list words of their own; where LDA is the whole truth, s is near 0.
+beta_kw is multiplied by weight_w^(s h_w) and normalised again, where h_w is the entropy of p(topic | w) divided by
+log K: 0 for a word of one topic, 1 for one that all topics share. s is the largest number from 0 to 1 that raises the
+perplexity of completed training documents by no more than a given share. So the common words of a language, which all
+topics share, give way to each topic's own, while a common word of one topic stays what it is.
 
 References
 ----------
@@ -120,13 +121,14 @@ def refine(
     torch.set_num_threads(1)  # the strips are what runs side by side
     try:
         expected = _iterate(weighted, beta, settings, hosts, report, should_stop)
-        sharpness = 0.0
+        words = (expected + settings.eta) / weights
+        factors, sharpness = weights ** _spread(words), 0.0
         if settings.weigh_words and settings.perplexity_allowance > 0:
-            sharpness = _choose_sharpness(counts, expected + settings.eta, weights, settings, hosts, seed)
+            sharpness = _choose_sharpness(counts, words, factors, settings, hosts, seed)
     finally:
         torch.set_num_threads(torch_threads)
-    words = (expected / weights).sum(1)
-    return Refined(_sharpen(expected + settings.eta, weights, sharpness), words / words.sum(), sharpness)
+    shares = (expected / weights).sum(1)
+    return Refined(_sharpen(words, factors, sharpness), shares / shares.sum(), sharpness)
 
 
 def _word_weights(counts: csr_matrix, hosts: Hosts) -> Doubles:
@@ -266,9 +268,9 @@ def _probabilities(counts: csr_matrix, theta: Floats, by_word: Floats) -> Floats
 
 
 def _choose_sharpness(
-    counts: csr_matrix, expected: Doubles, weights: Doubles, settings: RefinementSettings, hosts: Hosts, seed: int
+    counts: csr_matrix, words: Doubles, factors: Doubles, settings: RefinementSettings, hosts: Hosts, seed: int
 ) -> float:
-    """Return the largest s, to a sixteenth, within the allowance; `expected` are weighted counts, shape (K, V)."""
+    """Return the largest s, to a sixteenth, within the allowance; `words` are counts in topics, shape (K, V)."""
     generator = np.random.default_rng([seed, hosts.rank])
     share = min(1.0, _COMPLETION_WORDS / hosts.size / max(counts.nnz, 1))
     number = int(np.ceil(share * counts.shape[0]))
@@ -280,7 +282,7 @@ def _choose_sharpness(
     unseen.eliminate_zeros()
 
     def log_perplexity(sharpness: float) -> float:
-        beta = _sharpen(expected, weights, sharpness)
+        beta = _sharpen(words, factors, sharpness)
         theta = fold_in(seen, beta, settings.alpha, _COMPLETION_ITERATIONS)
         logs = np.log(_probabilities(unseen, theta, beta.T.astype(np.float32)))
         own = np.array([np.sum(unseen.data * logs, dtype=np.float64), unseen.sum(dtype=np.float64)])
@@ -300,9 +302,18 @@ def _choose_sharpness(
     return low
 
 
-def _sharpen(expected: Doubles, weights: Doubles, sharpness: float) -> Doubles:
-    """Return topics, shape (K, V), from weighted expected counts: unweighted for 0, as weighted for 1."""
-    return _normalise(expected * weights ** (sharpness - 1))
+def _spread(words: Doubles) -> Doubles:
+    """Return how evenly each word is spread over topics, shape (V,): the entropy of p(topic | word) over log K."""
+    if len(words) == 1:
+        return np.zeros(words.shape[1])
+    shares = words / words.sum(axis=0)
+    spread: Doubles = -np.sum(shares * np.log(shares), axis=0) / np.log(len(words))
+    return spread
+
+
+def _sharpen(words: Doubles, factors: Doubles, sharpness: float) -> Doubles:
+    """Return topics, shape (K, V), from counts of words in topics and the factors, shape (V,), of full sharpness."""
+    return _normalise(words * factors**sharpness)
 
 
 def _normalise(rows: Doubles) -> Doubles:

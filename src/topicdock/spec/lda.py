@@ -66,7 +66,7 @@ class LDAHyperparameters(Hyperparameters):
         "idf", description="While refining, a word weighs by the log of its inverse document frequency, or all alike."
     )
     perplexity_allowance: Number = Field(
-        0.015, ge=0.0, le=1.0,
+        0.02, ge=0.0, le=1.0,
         description="With word weights: by what share perplexity may rise for topics of more distinctive words.",
     )  # fmt: skip
     eta: Number = Field(0.1, ge=1e-6, le=1e3, description="The pseudo-count of every word in every topic.")
