@@ -70,6 +70,8 @@ class EmbeddedNetwork:
     prices : Prices
     poisson : bool
         Words are drawn from Poissons of rate theta beta, which adds to the error what no weight has a part in.
+    floor : float
+        Added to every probability before its logarithm.
     """
 
     def __init__(
@@ -80,10 +82,11 @@ class EmbeddedNetwork:
         *,
         prices: Prices,
         poisson: bool,
+        floor: float = 0.0,
         generator: torch.Generator,
     ) -> None:
         self.encoder = Encoder(settings, generator)
-        self._space, self._prices, self._poisson = space, prices, poisson
+        self._space, self._prices, self._poisson, self._floor = space, prices, poisson, floor
         self._frequencies = torch.from_numpy(frequencies)
         self._usage = torch.full((settings.num_topics,), 1 / settings.num_topics)
         self.words = torch.from_numpy(space.word_embeddings).requires_grad_(space.learned)
@@ -101,7 +104,7 @@ class EmbeddedNetwork:
     def reconstruct(self, theta: Tensor, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Return the sum of the documents' reconstruction errors, in nats, and the price of shared words, if any."""
         logits = self.logits()
-        recon = reconstruct(theta, logits, batch)
+        recon = reconstruct(theta, logits, batch, self._floor)
         if self._poisson:
             # -log Poisson(x; p) = p - x log p + log x!, and p sums to 1 over the words.
             recon = recon + len(batch) + torch.lgamma(batch.values + 1).sum()

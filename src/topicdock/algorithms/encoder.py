@@ -45,6 +45,8 @@ class EncoderSettings:
     posterior_scale: float
     posterior_noise: float
     dropout: float = 0.0
+    uniform: bool = False
+    """Weights and biases start as in torch's linear layers, instead of as Glorot's weights and zeros."""
     learned_shift: tuple[float, ...] | None = None
     """Where a shift of the posterior's mean, the same for all documents, begins; (K,). None is no such shift."""
 
@@ -96,8 +98,8 @@ class Encoder:
         sizes = (settings.feature_dim, *settings.layer_sizes)
         self.weights: dict[str, Tensor] = {}
         for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
-            self._add_layer(f"encoder_{layer}", [_glorot(fan_in, fan_out, generator)])
-        self._add_layer("heads", [_glorot(sizes[-1], num_topics, generator) for _ in ("mean", "logvar")])
+            self._add_layer(f"encoder_{layer}", fan_in, [fan_out])
+        self._add_layer("heads", sizes[-1], [num_topics, num_topics])  # of the mean and of the log variance
         self.first = SparseLayer(self.weights["encoder_0_weight"].requires_grad_(False), self.weights["encoder_0_bias"])
         self.norms: dict[str, BatchNorm] = {}
         if settings.batch_norm:
@@ -144,9 +146,15 @@ class Encoder:
             arrays["mean_bias"] = arrays["mean_bias"] + self.weights["heads_shift_bias"]
         return arrays
 
-    def _add_layer(self, name: str, weights: list[Tensor]) -> None:
-        self.weights[f"{name}_weight"] = torch.cat(weights, 1).requires_grad_()
-        self.weights[f"{name}_bias"] = torch.zeros(sum(weight.shape[1] for weight in weights)).requires_grad_()
+    def _add_layer(self, name: str, fan_in: int, fans_out: list[int]) -> None:
+        if self.settings.uniform:
+            bound = 1 / math.sqrt(fan_in)
+            weight = _uniform((fan_in, sum(fans_out)), bound, self._generator)
+            bias = _uniform((sum(fans_out),), bound, self._generator)
+        else:
+            weight = torch.cat([_glorot(fan_in, fan_out, self._generator) for fan_out in fans_out], 1)
+            bias = torch.zeros(sum(fans_out))
+        self.weights[f"{name}_weight"], self.weights[f"{name}_bias"] = weight.requires_grad_(), bias.requires_grad_()
 
     def _affine(self, name: str, block: Tensor) -> Tensor:
         return torch.addmm(self.weights[f"{name}_bias"], block, self.weights[f"{name}_weight"])
@@ -168,5 +176,8 @@ def to_numpy(arrays: dict[str, Tensor]) -> dict[str, NDArray[np.float32]]:
 
 def _glorot(fan_in: int, fan_out: int, generator: torch.Generator) -> Tensor:
     """Return a weight drawn as Glorot and Bengio 2010, equation 16, prescribe."""
-    bound = math.sqrt(6 / (fan_in + fan_out))
-    return torch.rand(fan_in, fan_out, generator=generator).mul_(2 * bound).sub_(bound)
+    return _uniform((fan_in, fan_out), math.sqrt(6 / (fan_in + fan_out)), generator)
+
+
+def _uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> Tensor:
+    return torch.rand(shape, generator=generator).mul_(2 * bound).sub_(bound)

@@ -18,8 +18,7 @@ Departures from the paper, all of them defaults that ``recipe=authors`` takes ba
 information of words unless vectors are given, topics begin at the centres of clusters of words, b are the words' log
 frequencies, the first of ten or more topics stays the background, the two prices, and an encoder like NTM's: a
 batch-normalised posterior under a Dirichlet's prior, shown part of a document while the rest is predicted. In any
-recipe the last partial batch counts in full, nothing is added to a probability but what keeps its logarithm finite, and
-scoring uses the posterior's mean, as serving does.
+recipe the last partial batch counts in full, and scoring uses the posterior's mean, as serving does.
 
 References
 ----------
@@ -124,11 +123,12 @@ class _Trainer(VariationalTrainer):
         settings = EncoderSettings(
             h.feature_dim, h.num_topics, h.layer_sizes(), h.encoder_layers_activation,
             False, h.posterior_batch_norm, h.posterior_scale, h.posterior_noise,
-            h.encoder_dropout, tuple(lead.tolist()) if h.posterior_batch_norm else None,
+            h.encoder_dropout, h.initial_encoder == "uniform", tuple(lead.tolist()) if h.posterior_batch_norm else None,
         )  # fmt: skip
         network = EmbeddedNetwork(
             settings, space, np.exp(background(counts)),
-            prices=Prices(h.topic_exclusivity, h.topic_balance), poisson=h.likelihood == "poisson", generator=generator,
+            prices=Prices(h.topic_exclusivity, h.topic_balance), poisson=h.likelihood == "poisson",
+            floor=h.probability_floor, generator=generator,
         )  # fmt: skip
         optimizer = Optimizer(_parameters(network, h.embedding_rate_factor), OptimizerSettings(
             h.optimizer, h.learning_rate, h.weight_decay, clip_norm=h.clip_gradient_norm,

@@ -24,7 +24,7 @@ TINY = 1e-30
 """Keeps the logarithm finite where a probability underflows; ETM's authors add 1e-6, which rare words do notice."""
 
 
-def reconstruct(theta: Tensor, logits: Tensor, batch: Batch) -> Tensor:
+def reconstruct(theta: Tensor, logits: Tensor, batch: Batch, floor: float = 0.0) -> Tensor:
     """Return the sum over documents of ``-sum_v x_v log(theta beta)_v`` in nats, a scalar.
 
     Parameters
@@ -34,19 +34,21 @@ def reconstruct(theta: Tensor, logits: Tensor, batch: Batch) -> Tensor:
         Of which the softmax over words, by column, is beta transposed.
     batch : Batch
         With the documents to predict by word, if gradients are asked for.
+    floor : float
+        Added to every probability before its logarithm, so that a surprising word costs no more than its.
     """
     learning = torch.is_grad_enabled()
-    return _Mixture.apply(theta, logits, batch, learning)  # type: ignore[no-any-return, no-untyped-call]
+    return _Mixture.apply(theta, logits, batch, max(floor, TINY), learning)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _Mixture(torch.autograd.Function):
     @staticmethod
-    def forward(context: Any, theta: Tensor, logits: Tensor, batch: Batch, learning: bool) -> Tensor:
+    def forward(context: Any, theta: Tensor, logits: Tensor, batch: Batch, floor: float, learning: bool) -> Tensor:
         beta = torch.softmax(logits, 0)  # transposed: (V, K)
         documents = batch.predicted
         pattern = _with_values(documents, torch.zeros_like(batch.values))
         # Products of row d of theta and row v of beta, where document d has word v.
-        p = torch.sparse.sampled_addmm(pattern, theta, beta.t(), beta=0.0).values().add_(TINY)
+        p = torch.sparse.sampled_addmm(pattern, theta, beta.t(), beta=0.0).values().add_(floor)
         recon = -torch.dot(batch.values, p.log())
         if learning:
             by_word = batch.predicted_by_word
@@ -62,9 +64,9 @@ class _Mixture(torch.autograd.Function):
         return recon
 
     @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         grad_theta, grad_logits = context.gradients
-        return grad_theta * gradients[0], grad_logits * gradients[0], None, None
+        return grad_theta * gradients[0], grad_logits * gradients[0], None, None, None
 
 
 def _with_values(pattern: Tensor, values: Tensor) -> Tensor:

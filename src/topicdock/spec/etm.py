@@ -51,6 +51,7 @@ class ETMHyperparameters(Hyperparameters):
             "background_topic": "false",
             "encoder_layers": "800,800",
             "encoder_input": "frequencies",
+            "initial_encoder": "uniform",
             "epochs": 100,
             "learning_rate": 0.005,
             "learning_rate_schedule": "constant",
@@ -63,6 +64,7 @@ class ETMHyperparameters(Hyperparameters):
             "posterior_noise": 1.0,
             "decoder_bias": "zeros",
             "embedding_rate_factor": 1.0,
+            "probability_floor": 1e-6,
             "topic_exclusivity": 0.0,
             "topic_balance": 0.0,
             "predict_unseen": False,
@@ -130,6 +132,11 @@ class ETMHyperparameters(Hyperparameters):
         _Word,
         Tunable(choices=("relu", "tanh", "softplus")),
     ] = Field("relu", description="The encoder's activation function.")
+    initial_encoder: Annotated[Literal["glorot", "uniform"], _Word] = Field(
+        "glorot",
+        description="How the encoder's weights are drawn: as Glorot prescribes, biases being zeros, or all uniformly "
+        "between -1 and 1 over the root of the layer's inputs.",
+    )
     encoder_dropout: Annotated[Number, Tunable(0.0, 0.5)] = Field(
         0.0, ge=0.0, le=0.9, description="The share of the last hidden layer that is dropped while training."
     )
@@ -206,6 +213,12 @@ class ETMHyperparameters(Hyperparameters):
     )
     embedding_rate_factor: Number = Field(
         10.0, ge=0.01, le=1000.0, description="A factor on the learning rate of everything that beta is made of."
+    )
+    probability_floor: Number = Field(
+        0.0,
+        ge=0.0,
+        le=0.01,
+        description="Added to every probability before its logarithm; a word that is rarer costs no more than this.",
     )
     topic_exclusivity: Number = Field(
         0.2,
