@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from tests.jobs import planted_corpus
 from tests.models import random_counts, random_model
 from topicdock.evaluation import npmi
 from topicdock.model import NeuralTopicModel
-from topicdock.report import Documents, render_report, summarize, summary
+from topicdock.report import Documents, intertopic_map, render_report, summarize, summary
 from topicdock.report.advice import advise, learning_curve
 from topicdock.report.curve import draw_curve
 from topicdock.report.intertopic_map import jensen_shannon, place_circles, scale_classically
@@ -97,6 +98,26 @@ def test_divergences_are_those_of_scipy() -> None:
     np.testing.assert_allclose(jensen_shannon(beta), expected, atol=1e-12)
 
 
+def test_of_many_topics_a_near_bound_of_the_divergences_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    beta = np.random.default_rng(0).dirichlet(np.full(300, 0.05), 40)
+    beta[1] = beta[0]
+    exact = jensen_shannon(beta)
+    monkeypatch.setattr(intertopic_map, "_MOST_LOGARITHMS", 0)
+    bound = jensen_shannon(beta)
+    assert bound[0, 1] == pytest.approx(0, abs=1e-6)
+    assert (bound <= exact + 1e-6).all()
+    assert (bound >= np.log(2) * exact - 1e-6).all()
+
+
+def test_a_thousand_topics_are_laid_out_in_seconds() -> None:
+    began = time.process_time()
+    circles = place_circles(
+        jensen_shannon(np.random.default_rng(0).dirichlet(np.full(2000, 0.02), 1000)), np.ones(1000)
+    )
+    assert time.process_time() - began < 60
+    assert circles.radii.min() > 0.5
+
+
 def test_scaling_gives_points_of_the_plane_back() -> None:
     points = np.random.default_rng(0).normal(size=(7, 2))
     distances = squareform(pdist(points))
@@ -110,7 +131,7 @@ def test_no_circle_covers_another_or_leaves_the_map(topics: int, seed: int, twin
     beta = generator.dirichlet(np.full(30, 0.1), topics)
     if twins:
         beta[:] = beta[0]
-    circles = place_circles(beta, generator.dirichlet(np.full(topics, 0.2)))
+    circles = place_circles(jensen_shannon(beta), generator.dirichlet(np.full(topics, 0.2)))
     apart = squareform(pdist(circles.centres)) - circles.radii[:, None] - circles.radii[None, :]
     assert apart[~np.eye(topics, dtype=bool)].min() > 0
     assert (circles.centres - circles.radii[:, None]).min() > -1e-6

@@ -42,6 +42,16 @@ def test_a_page_that_cannot_be_made_is_only_a_line_in_the_log(
     assert not (tmp_path / "output" / "data" / "report.html").exists()
 
 
+def test_a_model_that_is_too_large_for_a_page_is_saved_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("topicdock.training.report._MOST_PROBABILITIES", 100)
+    small_job(tmp_path, epochs="1")
+    assert train({"SAGEMAKER_BASE_DIR": str(tmp_path)}) == 0
+    assert "there will be no report.html" in capfd.readouterr().out
+    assert (tmp_path / "model" / "model_algo-1").is_file()
+
+
 def test_the_log_says_how_long_training_will_take_yet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     small_job(tmp_path)
     assert train({"SAGEMAKER_BASE_DIR": str(tmp_path)}) == 0

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from topicdock.report.intertopic_map import jensen_shannon
 from topicdock.report.summary import Summary, Topic
 from topicdock.text.stop_words import ENGLISH
 
@@ -60,7 +59,7 @@ def _about_collapse(summary: Summary) -> Iterator[str]:
 
 
 def _about_twins(summary: Summary) -> Iterator[str]:
-    divergences = jensen_shannon(summary.model.beta)
+    divergences = summary.divergences
     heads = [{word.text for word in topic.words[:_HEAD]} for topic in summary.topics]
     pairs = [
         f"{first} and {second}"

@@ -18,6 +18,10 @@ from numpy.typing import NDArray
 Doubles = NDArray[np.float64]
 
 _ROUNDS = 400
+_ROUND_BUDGET = 4e7
+"""Pairs of circles that are pushed apart, over all rounds."""
+_MOST_LOGARITHMS = 1e9
+"""Some ten seconds."""
 _FILLED = 0.3
 """The share of the plane that circles may take."""
 
@@ -33,7 +37,16 @@ class Circles:
 
 
 def jensen_shannon(beta: NDArray[Any]) -> Doubles:
-    """Jensen-Shannon divergences between rows of `beta`, shape (K, V), in nats: shape (K, K), from 0 to ln 2."""
+    """Jensen-Shannon divergences between rows of `beta`, shape (K, V), in nats: shape (K, K), from 0 to ln 2.
+
+    Of many topics over many words it is ln 2 times the squared Hellinger distance, which one product of matrices gives:
+    at most as large as the divergence, at least ln 2 = 69 % of it, and the same for equal topics and for disjoint ones.
+    """
+    if len(beta) ** 2 * beta.shape[1] > _MOST_LOGARITHMS:
+        roots = np.sqrt(beta.astype(np.float32))
+        bounds: Doubles = np.log(2.0) * np.clip(1.0 - (roots @ roots.T).astype(np.float64), 0.0, 1.0)
+        np.fill_diagonal(bounds, 0.0)
+        return (bounds + bounds.T) / 2
     rows = np.maximum(beta.astype(np.float64), 1e-300)
     rows /= rows.sum(axis=1, keepdims=True)
     entropies = -np.sum(rows * np.log(rows), axis=1)
@@ -61,16 +74,17 @@ def scale_classically(squared_distances: Doubles) -> Doubles:
     return points
 
 
-def place_circles(beta: NDArray[Any], sizes: NDArray[Any], width: float = 640.0, height: float = 440.0) -> Circles:
-    """Lay topics out by the Jensen-Shannon divergence of their words, then push circles apart that overlap.
+def place_circles(divergences: Doubles, sizes: NDArray[Any], width: float = 640.0, height: float = 440.0) -> Circles:
+    """Lay topics out by the divergence of their words, then push circles apart that overlap.
 
     Parameters
     ----------
-    beta : array, shape (K, V)
+    divergences : array, shape (K, K)
+        As :func:`jensen_shannon` gives them: squares of distances.
     sizes : array, shape (K,)
         The circles' areas are in proportion, but for the smallest, which stay large enough to be read.
     """
-    points = _spread_out(scale_classically(jensen_shannon(beta)))
+    points = _spread_out(scale_classically(divergences))
     radii = np.sqrt(np.maximum(sizes / max(float(np.sum(sizes)), 1e-12), 1e-12))
     radii = np.maximum(radii, 0.55 * np.sqrt(1.0 / len(sizes)))
     radii *= np.sqrt(_FILLED * width * height / np.pi / np.sum(radii**2))
@@ -102,7 +116,7 @@ def _push_apart(centres: Doubles, radii: Doubles, box: Doubles) -> Doubles:
     )  # two at one point have no direction to part in
     centres = np.clip(centres, radii[:, None], box - radii[:, None])
     needed = 1.04 * (radii[:, None] + radii[None, :])
-    for _ in range(_ROUNDS):
+    for _ in range(min(_ROUNDS, int(_ROUND_BUDGET / len(centres) ** 2) + 1)):
         apart = centres[:, None, :] - centres[None, :, :]
         distances = np.maximum(np.linalg.norm(apart, axis=2), 1e-9)
         lacking = np.maximum(needed - distances, 0.0)

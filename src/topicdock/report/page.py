@@ -46,7 +46,7 @@ def render_report(summary: Summary, title: str = "Topics") -> str:
     title : str
         Its heading.
     """
-    circles = place_circles(summary.model.beta, np.array([topic.size for topic in summary.topics]))
+    circles = place_circles(summary.divergences, np.array([topic.size for topic in summary.topics]))
     placed = [
         Circle(topic, float(x), float(y), float(radius), hue(topic.number))
         for topic, (x, y), radius in zip(summary.topics, circles.centres, circles.radii, strict=True)

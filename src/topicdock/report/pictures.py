@@ -49,7 +49,7 @@ def draw_pictures(summary: Summary, folder: Path) -> list[Path]:
 
 
 def _draw_map(figure_of: Any, summary: Summary) -> Any:
-    circles = place_circles(summary.model.beta, np.array([topic.size for topic in summary.topics]))
+    circles = place_circles(summary.divergences, np.array([topic.size for topic in summary.topics]))
     figure = figure_of(figsize=(circles.width / 80, circles.height / 80), layout="constrained")
     axes = figure.add_subplot()
     patch = importlib.import_module("matplotlib.patches").Circle

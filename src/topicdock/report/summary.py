@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.sparse import csr_matrix
 
 from topicdock.evaluation import npmi, topic_diversity, topic_uniqueness
 from topicdock.model import TopicModel
+from topicdock.report.intertopic_map import jensen_shannon
 
 LISTED_WORDS = 20
 _COHERENCE_WORDS = 10
@@ -115,6 +117,11 @@ class Summary:
     documents: int = 0
     documents_seen: int = 0
 
+    @cached_property
+    def divergences(self) -> NDArray[np.float64]:
+        """Jensen-Shannon divergences between the topics' words, shape (K, K), in nats."""
+        return jensen_shannon(self.model.beta)
+
     @property
     def by_size(self) -> list[Topic]:
         """The topics, the largest first; by number where sizes are not known."""
@@ -132,7 +139,7 @@ def summarize(model: TopicModel, documents: Documents | None = None) -> Summary:
     Without documents, sizes and coherence are those that training left in the model, if it did.
     """
     num_topics = model.num_topics
-    beta = model.beta.astype(np.float64)
+    beta = model.beta
     top_words = model.top_words(LISTED_WORDS)
     known = model.metadata.training.get("topics")
     remembered: list[Any] = known if isinstance(known, list) and len(known) == num_topics else [{}] * num_topics

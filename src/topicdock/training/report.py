@@ -14,6 +14,8 @@ from topicdock.training.topics import TopicReport
 
 REPORT_FILE = "report.html"
 _MOST_EPOCHS = 500
+_MOST_PROBABILITIES = 100_000_000
+"""K times V: beyond that a page is not worth the memory, which the model may need."""
 _logger = logging.getLogger(__name__)
 
 Losses = list[tuple[int, float, float | None]]
@@ -32,6 +34,9 @@ class Report:
         self._summary: Any = None
         if not counts.nnz:
             _logger.info("This host has no documents to show: there will be no %s.", REPORT_FILE)
+            return
+        if model.num_topics * model.feature_dim > _MOST_PROBABILITIES:
+            _logger.info("So many topics over so many words are not shown: there will be no %s.", REPORT_FILE)
             return
         try:
             from topicdock.report import Documents, summarize
