@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -11,10 +11,12 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_matrix, vstack
 from scipy.stats import poisson
+from torch import Tensor
 
+from benchmarks.dense_etm import DenseETM
 from tests.jobs import planted_corpus
-from topicdock.algorithms.batches import Batch
-from topicdock.algorithms.etm import fit
+from topicdock.algorithms.batches import Batch, iterate
+from topicdock.algorithms.etm import _Trainer, fit
 from topicdock.algorithms.fitting import Fit
 from topicdock.algorithms.progress import EpochReport
 from topicdock.artifact import decode_model, encode_model
@@ -242,3 +244,42 @@ def test_vectors_of_any_scale_are_the_same_space(scale: float) -> None:
     np.testing.assert_allclose(model.beta, same.beta, rtol=1e-3)
     np.testing.assert_allclose(model.arrays["word_embeddings"], given.vectors, rtol=1e-5)
     assert [word for word, _ in model.words_near_topic(1, 5)] == [word for word, _ in same.words_near_topic(1, 5)]
+
+
+def test_the_authors_settings_take_the_step_that_the_authors_architecture_takes() -> None:
+    counts = COUNTS[:200]
+    chosen = settings(recipe="authors").resolve(200)
+    trainer = _Trainer(counts, chosen, chosen.plan(200), None)
+    torch.manual_seed(0)
+    theirs = DenseETM(40, 4).eval()  # so that theta is not sampled
+    first, second = theirs.q_theta[0], theirs.q_theta[2]
+    heads = (theirs.mu_q_theta, theirs.logsigma_q_theta)
+    start: dict[str, Any] = {
+        "encoder_0_weight": first.weight.T, "encoder_0_bias": first.bias,
+        "encoder_1_weight": second.weight.T, "encoder_1_bias": second.bias,
+        "heads_weight": torch.cat([head.weight for head in heads]).T, "heads_bias": torch.cat([h.bias for h in heads]),
+        "topic_embeddings": theirs.alphas.weight, "word_embeddings": theirs.rho.weight,
+    }  # fmt: skip
+    weights = trainer.network.weights
+    with torch.no_grad():
+        for name, tensor in start.items():
+            weights[name].copy_(tensor)
+    (batch,) = iterate(counts, trainer._batching, 1)
+    mu, logvar = trainer.network.posterior(batch, training=True)
+    recon, _ = trainer.network.reconstruct(torch.softmax(mu, 1), batch)
+    loss = (recon + trainer._prior.divergence(mu, logvar).sum()) / 200
+    loss.backward()  # type: ignore[no-untyped-call]
+    expected = theirs(batch.predicted.to_dense())
+    expected.backward()
+    torch.testing.assert_close(loss, expected)
+    gradients: dict[str, Any] = {
+        "topic_embeddings": theirs.alphas.weight.grad, "word_embeddings": theirs.rho.weight.grad,
+        "encoder_0_weight": first.weight.grad, "encoder_1_bias": second.bias.grad,
+        "heads_bias": torch.cat([cast("Tensor", head.bias.grad) for head in heads]),
+    }  # fmt: skip
+    layer = trainer.network.encoder.first.gradient
+    assert layer is not None
+    first_gradient = layer.write(torch.zeros(40, 800))
+    torch.testing.assert_close(first_gradient, gradients.pop("encoder_0_weight").T, rtol=1e-4, atol=1e-6)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(weights[name].grad, gradient, rtol=1e-4, atol=1e-6)
