@@ -101,7 +101,7 @@ def _measure(name: str, data: Path, topics: int, seed: int, one_fold_in: bool) -
 
 
 def _fold_in(counts: csr_matrix, beta: Floats) -> Floats:
-    from topicdock.algorithms.refinement import fold_in
+    from topicdock.algorithms.folding import fold_in
 
     return fold_in(counts, np.asarray(beta, np.float64), 1 / len(beta), _FOLD_IN_ITERATIONS)
 

@@ -11,11 +11,8 @@ occurrences in the document are left out together.
 
 A count of a common word says little about a document's topics. With word weights each count is multiplied, while topics
 are sought, by log(D / df_w), scaled so that a token weighs 1 on average (Wilson and Chew 2010); the expected counts are
-divided by the weights afterwards, so that beta estimates p(w | topic) of the words as they are. Then beta is sharpened:
-beta_kw is multiplied by weight_w^(s h_w) and normalised again, where h_w is the entropy of p(topic | w) divided by
-log K: 0 for a word of one topic, 1 for one that all topics share. s is the largest number from 0 to 1 that raises the
-perplexity of completed training documents by no more than a given share. So the common words of a language, which all
-topics share, give way to each topic's own, while a common word of one topic stays what it is.
+divided by the weights afterwards, so that beta estimates p(w | topic) of the words as they are. What then becomes of
+words that all topics share: :mod:`topicdock.algorithms.sharpening`.
 
 References
 ----------
@@ -37,18 +34,15 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
+from topicdock.algorithms.folding import fold_in
 from topicdock.algorithms.hosts import Hosts
+from topicdock.algorithms.sharpening import choose_sharpness, sharpen, spread
 
 Doubles = NDArray[np.float64]
-Floats = NDArray[np.float32]
 
 _BLOCK = 1 << 19
 """Numbers in a temporary block: three of them fit a core's cache."""
 _FOLD_IN_ITERATIONS = 5
-_COMPLETION_ITERATIONS = 10
-_COMPLETION_WORDS = 50_000
-"""Non-zeros of the documents by which beta is sharpened."""
-_SHARPNESS_STEPS = 4
 _LEAST_WEIGHT = 0.05
 """Of log(D / df), which is 0 for a word of every document."""
 
@@ -122,13 +116,16 @@ def refine(
     try:
         expected = _iterate(weighted, beta, settings, hosts, report, should_stop)
         words = (expected + settings.eta) / weights
-        factors, sharpness = weights ** _spread(words), 0.0
+        factors, sharpness = weights ** spread(words), 0.0
         if settings.weigh_words and settings.perplexity_allowance > 0:
-            sharpness = _choose_sharpness(counts, words, factors, settings, hosts, seed)
+            sharpness = choose_sharpness(
+                counts, words, factors, alpha=settings.alpha, perplexity_allowance=settings.perplexity_allowance,
+                hosts=hosts, seed=seed,
+            )  # fmt: skip
     finally:
         torch.set_num_threads(torch_threads)
     shares = (expected / weights).sum(1)
-    return Refined(_sharpen(words, factors, sharpness), shares / shares.sum(), sharpness)
+    return Refined(sharpen(words, factors, sharpness), shares / shares.sum(), sharpness)
 
 
 def _word_weights(counts: csr_matrix, hosts: Hosts) -> Doubles:
@@ -241,79 +238,6 @@ def _divide_strip(
         in_topics[start:end] = torch.zeros(end - start, num_topics).index_add_(0, documents, divided)
         total.index_add_(0, words, divided)
     return total, log_likelihood
-
-
-def fold_in(counts: csr_matrix, beta: Doubles, alpha: float, iterations: int) -> Floats:
-    """Return topic proportions, shape (D, K), by EM from uniform ones with `alpha` pseudo-counts a topic."""
-    num_topics = beta.shape[0]
-    by_word = np.ascontiguousarray(beta.T, np.float32)
-    theta = np.full((counts.shape[0], num_topics), 1 / num_topics, np.float32)
-    for _ in range(iterations):
-        ratios = counts.data / _probabilities(counts, theta, by_word)
-        gains = csr_matrix((ratios, counts.indices, counts.indptr), counts.shape) @ by_word
-        theta = theta * gains + np.float32(alpha)
-        theta /= theta.sum(axis=1, keepdims=True)
-    return theta
-
-
-def _probabilities(counts: csr_matrix, theta: Floats, by_word: Floats) -> Floats:
-    """Return p(word | document) = theta_d . beta_w at the non-zeros of `counts`."""
-    found = np.empty(counts.nnz, np.float32)
-    documents = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
-    step = max(1, _BLOCK // by_word.shape[1])
-    for start in range(0, counts.nnz, step):
-        part = slice(start, start + step)
-        np.einsum("nk,nk->n", theta[documents[part]], by_word[counts.indices[part]], out=found[part])
-    return np.maximum(found, np.finfo(np.float32).tiny)
-
-
-def _choose_sharpness(
-    counts: csr_matrix, words: Doubles, factors: Doubles, settings: RefinementSettings, hosts: Hosts, seed: int
-) -> float:
-    """Return the largest s, to a sixteenth, within the allowance; `words` are counts in topics, shape (K, V)."""
-    generator = np.random.default_rng([seed, hosts.rank])
-    share = min(1.0, _COMPLETION_WORDS / hosts.size / max(counts.nnz, 1))
-    number = int(np.ceil(share * counts.shape[0]))
-    sample = counts[np.sort(generator.choice(counts.shape[0], number, replace=False))]
-    seen, unseen = sample.copy(), sample.copy()
-    seen.data = generator.binomial(sample.data.astype(np.int64), 0.5).astype(np.float32)
-    unseen.data = sample.data - seen.data
-    seen.eliminate_zeros()
-    unseen.eliminate_zeros()
-
-    def log_perplexity(sharpness: float) -> float:
-        beta = _sharpen(words, factors, sharpness)
-        theta = fold_in(seen, beta, settings.alpha, _COMPLETION_ITERATIONS)
-        logs = np.log(_probabilities(unseen, theta, beta.T.astype(np.float32)))
-        own = np.array([np.sum(unseen.data * logs, dtype=np.float64), unseen.sum(dtype=np.float64)])
-        total = hosts.sum(own)
-        return float(-total[0] / max(total[1], 1.0))
-
-    limit = log_perplexity(0.0) + np.log1p(settings.perplexity_allowance)
-    if log_perplexity(1.0) <= limit:
-        return 1.0
-    low, high = 0.0, 1.0
-    for _ in range(_SHARPNESS_STEPS):
-        middle = (low + high) / 2
-        if log_perplexity(middle) <= limit:
-            low = middle
-        else:
-            high = middle
-    return low
-
-
-def _spread(words: Doubles) -> Doubles:
-    """Return how evenly each word is spread over topics, shape (V,): the entropy of p(topic | word) over log K."""
-    if len(words) == 1:
-        return np.zeros(words.shape[1])
-    shares = words / words.sum(axis=0)
-    spread: Doubles = -np.sum(shares * np.log(shares), axis=0) / np.log(len(words))
-    return spread
-
-
-def _sharpen(words: Doubles, factors: Doubles, sharpness: float) -> Doubles:
-    """Return topics, shape (K, V), from counts of words in topics and the factors, shape (V,), of full sharpness."""
-    return _normalise(words * factors**sharpness)
 
 
 def _normalise(rows: Doubles) -> Doubles:
