@@ -24,6 +24,10 @@ sequential quadratic programming", JCGS 2020 (the same problem; the dropped cons
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
@@ -72,18 +76,38 @@ def most_likely_proportions(counts: csr_matrix, by_word: NDArray[np.floating], k
     lengths = np.bincount(documents, minlength=counts.shape[0])
     starts = np.concatenate([[0], np.cumsum(lengths)])
     theta = np.zeros((counts.shape[0], num_topics))
+
+    def solve(group: NDArray[np.intp]) -> None:
+        size = int(_round_up(lengths[group[:1]])[0])
+        filled = np.arange(size) < lengths[group, None]
+        places = np.where(filled, starts[group, None] + np.arange(size), 0)
+        topics = by_word[words[places]].astype(np.float64)
+        topics[~filled] = 1.0  # any but zero: such a place counts for nothing
+        theta[group] = _solve(topics, np.where(filled, values[places], 0.0))
+
+    groups = list(_group(lengths, num_topics))
+    cores = min(len(groups), _cores())
+    if cores > 1:
+        with ThreadPoolExecutor(cores) as pool:
+            list(pool.map(solve, groups))
+    else:
+        for group in groups:
+            solve(group)
+    return theta
+
+
+def _group(lengths: NDArray[np.intp], num_topics: int) -> Iterator[NDArray[np.intp]]:
+    """Yield the numbers of documents that are solved together: of one rounded length, as many as a block holds."""
     sizes = _round_up(lengths)
     for size in np.unique(sizes[lengths > 0]):
         members = np.flatnonzero((sizes == size) & (lengths > 0))
         step = max(1, _BLOCK // int(size * num_topics))
         for begin in range(0, len(members), step):
-            group = members[begin : begin + step]
-            filled = np.arange(size) < lengths[group, None]
-            places = np.where(filled, starts[group, None] + np.arange(size), 0)
-            topics = by_word[words[places]].astype(np.float64)
-            topics[~filled] = 1.0  # any but zero: such a place counts for nothing
-            theta[group] = _solve(topics, np.where(filled, values[places], 0.0))
-    return theta
+            yield members[begin : begin + step]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _round_up(numbers: NDArray[np.intp]) -> Integers:
