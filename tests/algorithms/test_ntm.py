@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from typing import Any
 
@@ -12,13 +13,16 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_matrix, vstack
 
 from tests.jobs import planted_corpus
+from topicdock.algorithms import fitting
 from topicdock.algorithms.batches import Batch
 from topicdock.algorithms.fitting import Fit
 from topicdock.algorithms.ntm import fit
 from topicdock.algorithms.progress import EpochReport
 from topicdock.artifact import decode_model, encode_model
 from topicdock.errors import AlgorithmError
+from topicdock.evaluation import npmi
 from topicdock.spec.ntm import NTMHyperparameters
+from topicdock.spec.registry import ALGORITHMS
 
 COUNTS = planted_corpus(600)
 VALIDATION = planted_corpus(100, seed=1)
@@ -117,6 +121,20 @@ def test_the_losses_are_nats_per_word_of_all_documents() -> None:
     theta = result.model.transform(VALIDATION)
     recons = -VALIDATION.multiply(result.model.word_log_probabilities(theta)).sum() / VALIDATION.sum()
     assert result.score(VALIDATION).recons == pytest.approx(recons, rel=1e-5)
+
+
+@pytest.mark.parametrize("algorithm", ["ntm", "etm"])
+def test_the_coherence_on_the_way_is_that_of_the_topics_so_far(algorithm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "_COHERENCE_SECONDS", 0.0)
+    reports = Reports()
+    counts = planted_corpus(200)
+    specification = ALGORITHMS[algorithm]
+    given = {"num_topics": "4", "feature_dim": "40", "epochs": "3", "seed": "1"}
+    hyperparameters = specification.hyperparameters.parse(given)
+    result = importlib.import_module(specification.module).fit(counts, hyperparameters, reporter=reports)
+    assert len(reports.epochs) == 3
+    assert result.best_epoch == 3
+    assert reports.epochs[-1].coherence == pytest.approx(npmi(counts, result.model.top_words(10)).mean(), abs=1e-9)
 
 
 def test_the_best_epoch_is_what_is_kept() -> None:

@@ -147,6 +147,12 @@ class EmbeddedNetwork:
         yield from ((name, tensor) for name, tensor in self.weights.items() if name not in self.encoder.weights)
 
     @torch.no_grad()
+    def top_words(self, number: int) -> NDArray[np.intp]:
+        """Return the ids of each topic's `number` likeliest words, best first, shape (K, number)."""
+        logits = self.logits().t()
+        return np.asarray(torch.topk(logits, min(number, logits.shape[1])).indices.numpy(), np.intp)
+
+    @torch.no_grad()
     def export(self) -> dict[str, Floats]:
         """Return the arrays of a served model."""
         return to_numpy(self.encoder.export()) | to_numpy(

@@ -17,6 +17,9 @@ from topicdock.algorithms.progress import EpochReport, Losses, Reporter
 from topicdock.errors import AlgorithmError
 from topicdock.model import TopicModel
 
+_COHERENCE_SECONDS = 5.0
+"""Between two estimates of the coherence, each of which takes some hundredths of a second."""
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -51,6 +54,9 @@ class Trainer(Protocol):
     def score(self, counts: csr_matrix) -> Losses:
         """Return the losses of documents, shape (D, V)."""
 
+    def coherence(self) -> float:
+        """Return an estimate of the mean NPMI of the topics as they stand."""
+
     def epoch_ended(self, loss: float) -> None:
         """Take note of the loss by which the epoch is judged."""
 
@@ -84,6 +90,7 @@ def train(
         The loss left the finite numbers.
     """
     completed, best_epoch, best_loss, best_state = 0, 0, math.inf, None
+    judged = time.perf_counter()
     for epoch in range(1, epochs + 1):
         reporter.epoch_started(epoch)
         started = time.perf_counter()
@@ -103,7 +110,12 @@ def train(
             best_state = None if epoch == epochs else {name: t.detach().clone() for name, t in trainer.state()}
         trainer.epoch_ended(loss)
         patience = stopping.observe(loss)
-        reporter.epoch_finished(EpochReport(epoch, losses, scored, patience, trained - started, ended - trained))
+        coherence = None
+        if time.perf_counter() - judged > _COHERENCE_SECONDS:
+            coherence, judged = trainer.coherence(), time.perf_counter()
+        reporter.epoch_finished(
+            EpochReport(epoch, losses, scored, patience, trained - started, ended - trained, coherence)
+        )
         if (patience is not None and patience.exceeded) or should_stop():
             break
     if best_state is not None:

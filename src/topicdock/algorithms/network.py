@@ -41,6 +41,12 @@ class Network:
         yield "decoder", self.weights["decoder"]
 
     @torch.no_grad()
+    def top_words(self, number: int) -> NDArray[np.intp]:
+        """Return the ids of each topic's `number` heaviest words, best first, shape (K, number)."""
+        weight = self.weights["decoder"][:-1]
+        return np.asarray(torch.topk(weight, min(number, weight.shape[1])).indices.numpy(), np.intp)
+
+    @torch.no_grad()
     def export(self) -> dict[str, NDArray[np.float32]]:
         """Return the arrays of a served model."""
         decoder = self.weights["decoder"]

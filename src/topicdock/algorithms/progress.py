@@ -51,7 +51,10 @@ class Patience:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """How one epoch went. `epoch` counts from 1; `seconds` are those of training and of scoring."""
+    """How one epoch went. `epoch` counts from 1; `seconds` are those of training and of scoring.
+
+    `coherence` is an estimate of the topics' mean NPMI, made every few seconds and so not for every epoch.
+    """
 
     epoch: int
     train: Losses
@@ -59,6 +62,7 @@ class EpochReport:
     patience: Patience | None
     train_seconds: float
     validation_seconds: float
+    coherence: float | None = None
 
 
 class Reporter(Protocol):

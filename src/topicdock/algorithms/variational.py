@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, Protocol
 
 import numpy as np
@@ -17,8 +18,10 @@ from topicdock.algorithms.batches import Batch, BatchSettings, iterate
 from topicdock.algorithms.optimizers import Optimizer
 from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.progress import Losses
+from topicdock.evaluation import npmi
 
 _SCORING_BATCH = 1024
+_COHERENCE_WORDS, _COHERENCE_DOCUMENTS = 10, 20_000
 _WARM_UP = 0.1
 _LEAST_FACTOR = 1e-3
 
@@ -34,6 +37,9 @@ class Autoencoder(Protocol):
 
         And what else training is to make small, in nats for the batch, if anything.
         """
+
+    def top_words(self, number: int) -> NDArray[np.intp]:
+        """Return the ids of each topic's `number` best words, shape (K, number)."""
 
     def state(self) -> Iterator[tuple[str, Tensor]]:
         """Yield everything that training changes, by name."""
@@ -102,6 +108,18 @@ class VariationalTrainer:
             total.add(batch, float(recon), float(self._prior.divergence(mu, logvar).sum()))
         # Counted in the job's batches, whatever is convenient here.
         return replace(total.losses(), batches=math.ceil(counts.shape[0] / self._batching.mini_batch_size))
+
+    def coherence(self) -> float:
+        """Return the mean NPMI of the topics as they stand, by up to 20,000 of the training documents."""
+        return float(np.mean(npmi(self._sample, self.network.top_words(_COHERENCE_WORDS))))
+
+    @cached_property
+    def _sample(self) -> csr_matrix:
+        documents = self._counts.shape[0]
+        if documents <= _COHERENCE_DOCUMENTS:
+            return self._counts
+        chosen = np.random.default_rng(self._batching.seed).choice(documents, _COHERENCE_DOCUMENTS, replace=False)
+        return self._counts[np.sort(chosen)]
 
     def epoch_ended(self, loss: float) -> None:
         """Take note of the loss by which the epoch is judged."""

@@ -113,6 +113,10 @@ class EpochRun(JobLog):
             _logger.info("Early stop condition met. Stopping training.")
         percent = 100.0 if stopped else 100.0 * report.epoch / self._epochs
         _logger.info(format_progress(self.host, percent))
+        if report.coherence is not None:
+            _logger.info(
+                "Coherence of the topics so far (npmi of a sample of the training data): %.3f", report.coherence
+            )
         if percent < 100:
             left = (time.time() - self.began) * (100 / percent - 1)
             _logger.info("About %.0f seconds left, if every epoch is run.", left)
