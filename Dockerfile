@@ -42,8 +42,8 @@ RUN find /opt/topicdock -depth -type d -name __pycache__ -exec rm -rf {} + && \
     /opt/topicdock/bin/python3 -c "import boto3, click, flask, gunicorn.app.base, gunicorn.arbiter, \
 gunicorn.glogging, gunicorn.workers.gthread, google.protobuf.descriptor_pb2, google.protobuf.internal.builder, \
 google.protobuf.message_factory, google.protobuf.reflection, numpy.random, orjson, pydantic.main, pydantic.fields, \
-pydantic.types, pydantic.json_schema, pydantic.functional_validators, pydantic.plugin._loader, scipy.sparse, \
-scipy.special, torch, tqdm; \
+pydantic.types, pydantic.json_schema, pydantic.functional_validators, pydantic.plugin._loader, safetensors.numpy, \
+scipy.sparse, scipy.special, threadpoolctl, torch, torch.distributed, tqdm; \
 weight = torch.zeros(1, requires_grad=True); weight.sum().backward(); \
 boto3.client('s3', region_name='us-east-1')"
 
