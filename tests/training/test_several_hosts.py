@@ -114,7 +114,7 @@ def test_a_host_that_fails_ends_the_job_of_the_others_with_its_name(tmp_path: Pa
     assert time.monotonic() - began < 60
     assert [process.returncode for process in processes] == [1, 1], "\n".join(logs)
     assert jobs[1].failure.startswith("ClientError: ")
-    assert re.search(r"connection to .*127\.0\.0\.2.* was lost", jobs[0].failure), jobs[0].failure
+    assert "connection to host 127.0.0.2 was lost" in jobs[0].failure
     assert not jobs[0].model.exists()
 
 
@@ -140,6 +140,33 @@ def test_no_words_on_any_host_is_said_by_every_host(tmp_path: Path) -> None:
     finish(processes)
     assert [process.returncode for process in processes] == [1, 1]
     assert all("there is nothing to learn from" in job.failure for job in jobs)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_host_that_waits_for_another_heeds_a_stop(tmp_path: Path, rank: int) -> None:
+    jobs = prepare(tmp_path, (ALL[:4], ALL[4:]))
+    (waiting,) = start(jobs[rank : rank + 1])
+    assert waiting.stdout is not None
+    assert any(f"is number {rank + 1} of 2" in line for line in waiting.stdout)
+    time.sleep(1)
+    waiting.terminate()
+    log = finish([waiting], timeout=30)[0]
+    assert waiting.returncode == 143, log
+    assert "Stopped before training had begun" in log
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    jobs = prepare(tmp_path, (ALL[:4], ALL[4:]))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = jobs[0].train(TOPICDOCK_PORT=str(port))
+    assert result.returncode == 1
+    assert (
+        f"Port {port}, on which the hosts meet, is in use on the leader 127.0.0.1; set TOPICDOCK_PORT"
+        in jobs[0].failure
+    )
 
 
 def test_ntm_on_several_hosts_is_refused(tmp_path: Path) -> None:

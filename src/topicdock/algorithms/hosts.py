@@ -6,10 +6,13 @@ import logging
 import os
 import re
 import socket
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from datetime import timedelta
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -79,16 +82,24 @@ class ConnectedHosts:
         address = _resolve(self.names[0])
         _logger.info("Host %s is number %d of %d; %s leads.", current, self.rank + 1, self.size, self.names[0])
         try:
-            torch.distributed.init_process_group(
-                "gloo", init_method=f"tcp://{address}:{port}", rank=self.rank, world_size=self.size,
-                timeout=timedelta(seconds=_CONNECT_SECONDS),
-            )  # fmt: skip
-            self._group = torch.distributed.new_group(timeout=_SUM_TIMEOUT)
+            self._group = _interruptible(partial(self._connect, address, port))
         except (RuntimeError, ValueError) as error:
+            if "EADDRINUSE" in str(error):
+                raise PlatformError(
+                    f"Port {port}, on which the hosts meet, is in use on the leader {self.names[0]}; "
+                    "set TOPICDOCK_PORT to another on every host."
+                ) from error
             raise PlatformError(
-                f"The hosts {', '.join(self.names)} did not find each other within {_CONNECT_SECONDS:.0f} seconds "
-                f"(leader {self.names[0]}, port {port}): {_shorten(error)}."
+                f"The hosts {', '.join(self.names)} did not all meet on port {port} of {self.names[0]}: "
+                f"{_shorten(error)}."
             ) from error
+
+    def _connect(self, address: str, port: int) -> Any:
+        torch.distributed.init_process_group(
+            "gloo", init_method=f"tcp://{address}:{port}", rank=self.rank, world_size=self.size,
+            timeout=timedelta(seconds=_CONNECT_SECONDS),
+        )  # fmt: skip
+        return torch.distributed.new_group(timeout=_SUM_TIMEOUT)
 
     def sum(self, array: Doubles) -> Doubles:
         """Return the sum of every host's `array`.
@@ -100,7 +111,7 @@ class ConnectedHosts:
         """
         total = torch.from_numpy(np.array(array, np.float64, order="C", copy=True))
         try:
-            torch.distributed.all_reduce(total, group=self._group)
+            _interruptible(partial(torch.distributed.all_reduce, total, group=self._group))
         except RuntimeError as error:
             raise PlatformError(
                 f"The connection to {self._name_lost(str(error))} was lost; it has failed or was stopped. Its own log "
@@ -118,7 +129,25 @@ class ConnectedHosts:
         found = re.search(r"\[?(\d+\.\d+\.\d+\.\d+|[0-9a-fA-F:]{3,})\]?:\d+", message)
         others = [name for number, name in enumerate(self.names) if number != self.rank]
         lost = [name for name in others if found and found[1] in _addresses(name)]
-        return f"host {lost[0]}" if len(lost) == 1 else "another host, one of " + ", ".join(others)
+        candidates = lost if len(lost) == 1 else others
+        return "host " + candidates[0] if len(candidates) == 1 else "another host, one of " + ", ".join(candidates)
+
+
+def _interruptible(wait: Callable[[], Any]) -> Any:
+    """Return what `wait` returns, which may block for hours where no signal reaches Python: it does so in a thread.
+
+    A signal whose handler raises ends the wait; the thread ends with the process.
+    """
+    outcome: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(wait())
+        except Exception as error:  # noqa: BLE001 - it is raised where the outcome is waited for
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return outcome.result()
 
 
 def _choose_interface(interface: str) -> None:
