@@ -123,7 +123,7 @@ def _rewritten(**entries: bytes) -> bytes:
     [
         (_rewritten(params=b""), "lacks an entry"),
         (_rewritten(params=b"not arrays at all, I am afraid"), "not an MXNet NDArray file"),
-        (_rewritten(meta=b"{"), "meta.json is not JSON"),
+        (_rewritten(meta=b"{"), "metadata is not JSON"),
         (_rewritten(meta=b"[]"), "format that is not known"),
         (_rewritten(meta=b'{"format_version": 99}'), "format that is not known"),
         (_rewritten(meta=b'{"format_version": 1, "algorithm": "x"}'), "cannot be served here"),

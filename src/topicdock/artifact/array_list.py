@@ -7,14 +7,16 @@ stands in a file beside it, which counts only as far as it fits the list.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from dataclasses import replace
 
-from topicdock.artifact.meta import decode_meta
+from topicdock.artifact.meta import decode_meta, digest_of
 from topicdock.artifact.ndarray_file import decode_finite_arrays, encode_arrays
 from topicdock.errors import CustomerError
 from topicdock.model import DirichletTopicModel, Metadata, TopicModel
 from topicdock.model.topic_model import Floats
+from topicdock.text import TextRules
 
 _logger = logging.getLogger(__name__)
 
@@ -22,6 +24,11 @@ _logger = logging.getLogger(__name__)
 def encode_list(model: TopicModel) -> bytes:
     """Return the bytes of the list."""
     return encode_arrays([model.arrays["alpha"], model.arrays["beta"]])
+
+
+def digest(content: bytes) -> str:
+    """Return by what the metadata of a list knows the very list it was written with."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def decode_list(content: bytes, meta: bytes | None) -> TopicModel:
@@ -35,7 +42,7 @@ def decode_list(content: bytes, meta: bytes | None) -> TopicModel:
         The list is damaged, or not an alpha and a beta.
     """
     arrays = _name(decode_finite_arrays(content))
-    model = DirichletTopicModel(arrays, _decode_metadata(meta))
+    model = DirichletTopicModel(arrays, _decode_metadata(meta, content))
     vocabulary = model.metadata.vocabulary
     if vocabulary is not None and len(vocabulary) != model.feature_dim:
         _logger.warning(
@@ -59,11 +66,20 @@ def _name(arrays: dict[str, Floats] | list[Floats]) -> dict[str, Floats]:
     return {"alpha": arrays[0], "beta": arrays[1]}
 
 
-def _decode_metadata(meta: bytes | None) -> Metadata:
+def _decode_metadata(meta: bytes | None, content: bytes) -> Metadata:
     if meta is None:
         return Metadata()
     try:
-        return decode_meta(meta)[1]
+        algorithm, metadata = decode_meta(meta)
+        if metadata.text_rules is not None:
+            TextRules.from_mapping(metadata.text_rules)
     except CustomerError as error:
         _logger.warning("The file of metadata beside the model is passed over: %s", error)
         return Metadata()
+    if algorithm != DirichletTopicModel.algorithm:
+        _logger.warning("The file of metadata beside the model is passed over: it is of the algorithm %s.", algorithm)
+        return Metadata()
+    if digest_of(meta) != digest(content):
+        # Edited since: which topic was which, and how good, is no longer known.
+        return replace(metadata, training={}, hyperparameters={})
+    return metadata

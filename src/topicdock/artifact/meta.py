@@ -13,8 +13,11 @@ from topicdock.model import Metadata, TopicModel
 FORMAT_VERSION = 1
 
 
-def encode_meta(model: TopicModel) -> bytes:
-    """Return the JSON of everything about `model` that is not an array."""
+def encode_meta(model: TopicModel, arrays_digest: str | None = None) -> bytes:
+    """Return the JSON of everything about `model` that is not an array.
+
+    `arrays_digest` is that of the arrays' own file, where they have one.
+    """
     metadata = model.metadata
     content = {
         "format_version": FORMAT_VERSION,
@@ -27,7 +30,15 @@ def encode_meta(model: TopicModel) -> bytes:
         "text_rules": None if metadata.text_rules is None else dict(metadata.text_rules),
         "vocabulary": None if metadata.vocabulary is None else list(metadata.vocabulary),
     }
+    if arrays_digest is not None:
+        content["arrays_digest"] = arrays_digest
     return orjson.dumps(content, option=orjson.OPT_INDENT_2)
+
+
+def digest_of(text: bytes) -> str | None:
+    """Return the digest in metadata that :func:`decode_meta` accepts."""
+    found = orjson.loads(text).get("arrays_digest")
+    return found if isinstance(found, str) else None
 
 
 def decode_meta(text: bytes) -> tuple[Any, Metadata]:
@@ -41,12 +52,12 @@ def decode_meta(text: bytes) -> tuple[Any, Metadata]:
     try:
         content = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise CustomerError("the model's meta.json is not JSON", got=str(error)) from error
+        raise CustomerError("the model's metadata is not JSON", got=str(error)) from error
     meta: dict[str, Any] = content if isinstance(content, dict) else {}
     version = meta.get("format_version")
     if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise CustomerError(
-            "the model's meta.json is of a format that is not known",
+            "the model's metadata is of a format that is not known",
             got=f"format_version {version!r}"[:100],
             allowed=f"1 to {FORMAT_VERSION}",
             todo="serve it with the version of topicdock that trained it, or train again",
@@ -76,6 +87,6 @@ def _field(meta: dict[str, Any], name: str, kind: type, allowed: str) -> Any:
     value = meta.get(name)
     if value is not None and not isinstance(value, kind):
         raise CustomerError(
-            "the model's meta.json has a field of the wrong type", where=name, got=repr(value)[:100], allowed=allowed
+            "the model's metadata has a field of the wrong type", where=name, got=repr(value)[:100], allowed=allowed
         )
     return value

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from topicdock.artifact.archive import decode_archive, encode_archive
-from topicdock.artifact.array_list import decode_list, encode_list
+from topicdock.artifact.array_list import decode_list, digest, encode_list
 from topicdock.artifact.meta import encode_meta
 from topicdock.artifact.ndarray_file import LIST_MAGIC
 from topicdock.errors import CustomerError, PlatformError
@@ -24,7 +24,7 @@ _MODEL_PATTERN = re.compile(r"model_algo-(\d+)")
 def save_model(model: TopicModel, folder: Path) -> Path:
     """Write `model` to ``folder/model_algo-1`` and return that path.
 
-    Beside the list of an LDA model, ``model_algo-1.json`` takes what the list has no room for. A file appears under its
+    Beside the list of an LDA model, ``meta_algo-1.json`` takes what the list has no room for. A file appears under its
     name only when it is whole.
 
     Raises
@@ -35,11 +35,12 @@ def save_model(model: TopicModel, folder: Path) -> Path:
     path = folder / MODEL_NAME
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        content = encode_model(model)
         if _is_list(model):
-            _write(_meta_path(path), encode_meta(model))
+            _write(_meta_path(path), encode_meta(model, digest(content)))
         else:
             _meta_path(path).unlink(missing_ok=True)
-        _write(path, encode_model(model))
+        _write(path, content)
     except OSError as error:
         raise PlatformError(f"The model could not be written to {path}: {error.strerror or error}.") from error
     return path
@@ -96,7 +97,8 @@ def _is_list(model: TopicModel) -> bool:
 
 
 def _meta_path(path: Path) -> Path:
-    return path.with_name(f"{path.name}.json")
+    """Return where the metadata of a list stands: under a name that no notebook takes for a model."""
+    return path.with_name(f"{path.name.replace('model', 'meta', 1)}.json")
 
 
 def _write(path: Path, content: bytes) -> None:
