@@ -13,6 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_matrix
 
 from demo.bars import draw_bars
+from tests.jobs import planted_corpus
 from topicdock.algorithms.lda import DirichletFit, fit
 from topicdock.errors import CustomerError
 from topicdock.spec.lda import LDAHyperparameters
@@ -48,6 +49,33 @@ def test_planted_topics_are_found_and_refinement_brings_them_nearer() -> None:
     assert distance(refined.beta, truth) < 0.15
     assert refined.alpha.sum() == pytest.approx(1.0, rel=1e-5)
     np.testing.assert_allclose(refined.beta.sum(1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("documents", "length"), [(5000, 40), (1000, 100)])
+def test_refinement_is_not_cut_short_where_its_start_flatters(documents: int, length: int) -> None:
+    blocks = np.kron(np.eye(4), np.ones(10)) + 0.02
+    truth = blocks / blocks.sum(1, keepdims=True)
+    model = run(planted_corpus(documents, length=length), 4).model
+    assert distance(model.beta, truth) < 0.06
+
+
+def test_a_stop_within_the_decomposition_ends_it_with_a_model() -> None:
+    counts, _ = planted(300)
+    asked: list[int] = []
+
+    def should_stop() -> bool:
+        asked.append(1)
+        return len(asked) > 3
+
+    given = {"num_topics": "5", "feature_dim": "200", "max_iterations": "100000", "tol": "1e-300"}
+    model = fit(counts, LDAHyperparameters.parse(given), should_stop=should_stop).model
+    assert len(asked) < 10
+    np.testing.assert_allclose(model.beta.sum(1), 1, rtol=1e-4)
+
+
+def test_the_moments_alone_keep_their_zeros() -> None:
+    counts, _ = planted(500)
+    assert (run(counts, 4, refine=False).model.beta == 0).any()
 
 
 def test_the_moments_alone_come_nearer_with_more_documents() -> None:

@@ -105,18 +105,35 @@ def test_an_edited_list_of_any_number_of_topics_is_loaded_with_its_words(
     _, beta = decode_arrays(full_job[0].model.read_bytes())
     merged = np.concatenate([beta[:1] + beta[1:2], beta[2:]]).astype(np.float64)  # neither scaled nor float32
     (tmp_path / "model_algo-1").write_bytes(encode_arrays([np.ones(3), merged]))
-    (tmp_path / "model_algo-1.json").write_bytes((full_job[0].base / "model" / "model_algo-1.json").read_bytes())
+    (tmp_path / "meta_algo-1.json").write_bytes((full_job[0].base / "model" / "meta_algo-1.json").read_bytes())
     model = load_model(tmp_path)
     assert model.num_topics == 3
     assert model.metadata.vocabulary == tuple(WORDS)
+    assert model.metadata.training == {}, "what was measured was measured of other topics"
     theta = model.transform(planted_corpus(20))
     np.testing.assert_allclose(theta.sum(1), 1, rtol=1e-5)
 
 
+def test_a_notebook_that_looks_for_files_called_model_finds_one(full_job: tuple[Job, str]) -> None:
+    names = {path.name for path in (full_job[0].base / "model").iterdir()}
+    assert names == {"model_algo-1", "meta_algo-1.json"}
+
+
+def test_counts_that_are_not_whole_are_warned_of(tmp_path: Path) -> None:
+    job = lda_job(tmp_path)
+    job.documents("train", planted_corpus() * 0.7)
+    result = job.train()
+    assert result.returncode == 0, result.stdout
+    assert "Some counts are not whole numbers. LDA counts words" in result.stdout
+
+
 def test_metadata_that_does_not_fit_the_list_is_passed_over(full_job: tuple[Job, str], tmp_path: Path) -> None:
     (tmp_path / "model_algo-1").write_bytes(encode_arrays([np.ones(2), np.ones((2, 7))]))
-    for content in ((full_job[0].base / "model" / "model_algo-1.json").read_bytes(), b"not JSON", b"[]"):
-        (tmp_path / "model_algo-1.json").write_bytes(content)
+    meta = (full_job[0].base / "model" / "meta_algo-1.json").read_bytes()
+    broken_rules = json.dumps({**json.loads(meta), "text_rules": {"x": 1}}).encode()
+    other_algorithm = json.dumps({**json.loads(meta), "algorithm": "ntm"}).encode()
+    for content in (meta, b"not JSON", b"[]", broken_rules, other_algorithm):
+        (tmp_path / "meta_algo-1.json").write_bytes(content)
         model = load_model(tmp_path)
         assert model.feature_dim == 7
         assert model.metadata.vocabulary is None
@@ -137,9 +154,9 @@ def test_the_environment_may_choose_the_algorithm_and_the_moments_may_stand_alon
 @pytest.mark.parametrize(
     ("hyperparameters", "message"),
     [
-        ({"tol": "-1"}, "tol must be a number from 1e-15 to 1, got '-1'"),
+        ({"tol": "-1"}, "tol must be a number from 1e-300 to 1, got '-1'"),
         ({"max_restarts": "0"}, "max_restarts must be an integer from 1 to 10000, got '0'"),
-        ({"epochs": "3"}, "epochs is not a hyperparameter"),
+        ({"max_epochs": "3"}, "max_epochs is not a hyperparameter"),
         ({"num_topics": "60", "refine": "false"}, "the moments of the documents do not give so many topics"),
     ],
 )

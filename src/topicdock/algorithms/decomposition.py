@@ -72,14 +72,14 @@ def decompose(
     tolerance : float
         A start has converged when an iteration changes its relative error |T - sum| / |T| by less.
     should_stop : callable
-        Asked between starts; the best so far is returned.
+        Asked after every iteration; the best so far is returned.
     """
     best: Cubes | None = None
     for number in range(1, max_restarts + 1):
         from_svd = svd_start and number <= 2
         begin = _singular_vectors(tensor) if from_svd else _random_basis(len(tensor), generator)
         qr_steps = 0 if from_svd and number == 2 else _QR_STEPS
-        cubes, iterations, converged = _alternate(tensor, begin, qr_steps, max_iterations, tolerance)
+        cubes, iterations, converged = _alternate(tensor, begin, qr_steps, max_iterations, tolerance, should_stop)
         report(Restart(number, max_restarts, "svd" if from_svd else "random", iterations, cubes.error, converged))
         if best is None or cubes.error < best.error:
             best = cubes
@@ -91,7 +91,12 @@ def decompose(
 
 
 def _alternate(
-    tensor: Doubles, vectors: Doubles, qr_steps: int, max_iterations: int, tolerance: float
+    tensor: Doubles,
+    vectors: Doubles,
+    qr_steps: int,
+    max_iterations: int,
+    tolerance: float,
+    should_stop: Callable[[], bool],
 ) -> tuple[Cubes, int, bool]:
     squared_norm = float(np.sum(tensor**2))
     last, iteration, converged = np.inf, 0, False
@@ -105,7 +110,7 @@ def _alternate(
         vectors = np.where(lengths > 0, vectors / np.where(lengths > 0, lengths, 1.0), 1 / np.sqrt(len(tensor)))
         error = _fit_weights(tensor, vectors, squared_norm)[1]
         converged = abs(last - error) < tolerance
-        if converged:
+        if converged or should_stop():
             break
         last = error
     weights, error = _fit_weights(tensor, vectors, squared_norm)

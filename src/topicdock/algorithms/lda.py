@@ -15,7 +15,7 @@
 4. Refinement (:mod:`topicdock.algorithms.refinement`), which a hyperparameter turns off.
 
 The moments are exact only for documents that LDA itself could have written; on real text their topics are blurred, but
-they are near enough for the refinement to arrive in a few passes and always at the same place.
+they are near enough for the refinement to arrive in a few passes.
 
 References
 ----------
@@ -146,7 +146,8 @@ def fit(
         Goes into the model.
     reporter : Journal, optional
     should_stop : callable
-        Asked between restarts and between iterations; True ends the fit there, with a model all the same.
+        Asked between the iterations of the decomposition, and between those of the refinement, which ends for all hosts
+        when one is told to stop. True ends the fit there, with a model all the same.
     hosts : Hosts, optional
         The hosts that share the documents; all end with the same model.
 
@@ -176,19 +177,12 @@ def _fit(
     found = _from_moments(counts, hyperparameters, hosts, generator, journal, should_stop)
     missing = num_topics - len(found.alpha)
     if missing:
-        if not hyperparameters.refine:
-            raise CustomerError(
-                "the moments of the documents do not give so many topics",
-                where="hyperparameter num_topics",
-                got=f"{num_topics} topics, {len(found.alpha)} in the documents",
-                allowed="as many topics as there are independent directions among documents of at least 3 words",
-                todo="ask for fewer topics, give more and longer documents, or leave refine at true",
-            )
+        _check_refining(hyperparameters, len(found.alpha))
         journal.topics_borrowed(missing)
         found = _borrow(found, missing, counts, alpha0, hosts, hyperparameters.seed)
-    shares = found.alpha / found.alpha.sum()
-    beta = _smooth(found.beta, shares * words.sum(), hyperparameters.eta)
+    beta, shares = found.beta, found.alpha / found.alpha.sum()
     if hyperparameters.refine:
+        beta = _smooth(beta, shares * words.sum(), hyperparameters.eta)
         settings = RefinementSettings(
             alpha0 / num_topics, hyperparameters.eta, hyperparameters.refinement_iterations,
             hyperparameters.refinement_tolerance, hyperparameters.word_weights == "idf",
@@ -200,7 +194,10 @@ def _fit(
             journal.refined(iteration, settings.iterations, log_likelihood)
             journal.progressed(_PROGRESS_OF_RESTARTS + (1 - _PROGRESS_OF_RESTARTS) * iteration / settings.iterations)
 
-        refined = refine(counts, beta, settings, hosts, report, should_stop, hyperparameters.seed)
+        def all_should_stop() -> bool:
+            return bool(hosts.sum(np.array([float(should_stop())]))[0])
+
+        refined = refine(counts, beta, shares, settings, hosts, report, all_should_stop, hyperparameters.seed)
         journal.sharpened(refined.sharpness, time.perf_counter() - started)
         beta, shares = refined.beta, refined.shares
     journal.progressed(1.0)
@@ -226,6 +223,9 @@ def _from_moments(
     started = time.perf_counter()
     least, most = (min(rank, size, _LARGEST_RANK) for rank in (num_topics, math.ceil(_SPARE * num_topics)))
     moments = whiten_moments(counts, hyperparameters.alpha0, least, most, hosts, generator)
+    rank = 0 if moments is None else moments.rank
+    if rank < num_topics:
+        _check_refining(hyperparameters, rank)
     if moments is None:
         return _Topics(np.empty((0, size)), np.empty(0), None)
     journal.moments_whitened(moments.rank, num_topics, time.perf_counter() - started)
@@ -248,6 +248,18 @@ def _from_moments(
     return _Topics(beta[order], alpha[order], cubes.error)
 
 
+def _check_refining(hyperparameters: LDAHyperparameters, found: int) -> None:
+    """Raise CustomerError where topics are missing and refinement, which could make up for them, is turned off."""
+    if not hyperparameters.refine:
+        raise CustomerError(
+            "the moments of the documents do not give so many topics",
+            where="hyperparameter num_topics",
+            got=f"{hyperparameters.num_topics} topics, {found} in the documents",
+            allowed="as many topics as there are independent directions among documents of at least 3 words",
+            todo="ask for fewer topics, give more and longer documents, or leave refine at true",
+        )
+
+
 def _unwhiten(moments: WhitenedMoments, weights: Doubles, vectors: Doubles, alpha0: float) -> tuple[Doubles, Doubles]:
     """Return topics on the simplex, and their alpha; cubes of no weight, which are no topics, are left out."""
     kept = weights > 1e-9 * weights.max(initial=0.0)
@@ -266,7 +278,9 @@ def _borrow(found: _Topics, missing: int, counts: csr_matrix, alpha0: float, hos
     size = counts.shape[1]
     borrowed = np.zeros((missing, size))
     for topic in range(missing if counts.shape[0] else 0):
-        documents = generator.choice(counts.shape[0], min(_BORROWED_DOCUMENTS, counts.shape[0]), replace=False)
+        # At most half of them, so that topics differ even where documents are few.
+        number = min(_BORROWED_DOCUMENTS, -(-counts.shape[0] // 2))
+        documents = generator.choice(counts.shape[0], number, replace=False)
         borrowed[topic] = np.asarray(counts[np.sort(documents)].sum(axis=0)).ravel()
     borrowed = hosts.sum(borrowed)
     borrowed = (borrowed + 1 / size) / (borrowed.sum(axis=1, keepdims=True) + 1)

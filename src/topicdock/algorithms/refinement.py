@@ -43,6 +43,7 @@ Doubles = NDArray[np.float64]
 _BLOCK = 1 << 19
 """Numbers in a temporary block: three of them fit a core's cache."""
 _FOLD_IN_ITERATIONS = 5
+_LEAST_PASSES, _SETTLED_PASSES = 6, 2
 _LEAST_WEIGHT = 0.05
 """Of log(D / df), which is 0 for a word of every document."""
 
@@ -60,7 +61,8 @@ class RefinementSettings:
     iterations : int
         At most so many.
     tolerance : float
-        Stop when the log-likelihood of a token, its own word left out, rises by less than this in nats.
+        Stop when the log-likelihood of a token, its own word left out, changes by less than this in nats, in two passes
+        that follow each other.
     weigh_words : bool
     perplexity_allowance : float
         By what share sharpening may raise perplexity.
@@ -88,6 +90,7 @@ class Refined:
 def refine(
     counts: csr_matrix,
     beta: Doubles,
+    shares: Doubles,
     settings: RefinementSettings,
     hosts: Hosts,
     report: Callable[[int, float], None],
@@ -102,6 +105,8 @@ def refine(
         This host's documents; may be none.
     beta : array, (K, V)
         Where to start, rows sum to 1, every entry positive.
+    shares : array, (K,)
+        Each topic's share of all words, to start with.
     report : callable
         Is given each iteration's number, from 1, and its log-likelihood a token.
     should_stop : callable
@@ -114,7 +119,7 @@ def refine(
     torch_threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the strips are what runs side by side
     try:
-        expected = _iterate(weighted, beta, settings, hosts, report, should_stop)
+        expected = _iterate(weighted, beta, shares, settings, hosts, report, should_stop)
         words = (expected + settings.eta) / weights
         factors, sharpness = weights ** spread(words), 0.0
         if settings.weigh_words and settings.perplexity_allowance > 0:
@@ -149,6 +154,7 @@ def _word_weights(counts: csr_matrix, hosts: Hosts) -> Doubles:
 def _iterate(
     counts: csr_matrix,
     beta: Doubles,
+    shares: Doubles,
     settings: RefinementSettings,
     hosts: Hosts,
     report: Callable[[int, float], None],
@@ -157,11 +163,11 @@ def _iterate(
     """Return the expected counts of words in topics, shape (K, V)."""
     num_topics, size = beta.shape
     tokens = hosts.sum(np.array([counts.sum(dtype=np.float64)]))[0]
-    expected: Doubles = beta * tokens / num_topics
+    expected: Doubles = beta * shares[:, None] * tokens
     in_topics = torch.from_numpy(fold_in(counts, beta, settings.alpha, _FOLD_IN_ITERATIONS))
     in_topics *= torch.from_numpy(np.asarray(counts.sum(axis=1), np.float32))
     strips = _cut(counts, num_topics, settings.threads)
-    last = -np.inf
+    last, settled = -np.inf, 0
     with ThreadPoolExecutor(settings.threads) as pool:
         for iteration in range(1, settings.iterations + 1):
             if should_stop():
@@ -174,7 +180,9 @@ def _iterate(
             expected = np.asarray(summed[:-1].reshape(size, num_topics).T, np.float64, order="C")
             likelihood = float(summed[-1] / tokens)
             report(iteration, likelihood)
-            if likelihood - last < settings.tolerance:
+            # The first likelihoods flatter: they are of words that the start had already followed.
+            settled = settled + 1 if abs(likelihood - last) < settings.tolerance else 0
+            if settled >= _SETTLED_PASSES and iteration >= _LEAST_PASSES:
                 break
             last = likelihood
     return expected
@@ -227,14 +235,14 @@ def _divide_strip(
         values = torch.from_numpy(counts.data[first:last])
         beta = by_word.index_select(0, words)
         others = in_topics[start:end].index_select(0, documents).add_(alpha)
-        lengths = others.sum(1)
         own = others * beta
         own.mul_((values / own.sum(1)).unsqueeze(1))
         others.sub_(own).clamp_(min=alpha)
+        lengths = others.sum(1)
         divided = others.mul_(beta)
         likelihoods = divided.sum(1)
         divided.mul_((values / likelihoods).unsqueeze(1))
-        log_likelihood += float(torch.sum(values * torch.log(likelihoods / (lengths - values).clamp_(min=alpha))))
+        log_likelihood += float(torch.sum(values * torch.log(likelihoods / lengths)))
         in_topics[start:end] = torch.zeros(end - start, num_topics).index_add_(0, documents, divided)
         total.index_add_(0, words, divided)
     return total, log_likelihood

@@ -53,7 +53,10 @@ def choose_sharpness(
     number = int(np.ceil(share * counts.shape[0]))
     sample = counts[np.sort(generator.choice(counts.shape[0], number, replace=False))]
     seen, unseen = sample.copy(), sample.copy()
-    seen.data = generator.binomial(sample.data.astype(np.int64), 0.5).astype(np.float32)
+    # Counts that are not whole, which a warning has named, are divided as near as can be.
+    seen.data = np.minimum(generator.binomial(np.ceil(sample.data).astype(np.int64), 0.5), sample.data).astype(
+        np.float32
+    )
     unseen.data = sample.data - seen.data
     seen.eliminate_zeros()
     unseen.eliminate_zeros()

@@ -26,7 +26,10 @@ def failure_text(error: BaseException) -> str:
     if isinstance(error, TopicdockError):
         text = f"{error.prefix}: {error}"
     elif isinstance(error, MemoryError) or _OUT_OF_MEMORY in str(error):
-        text = "PlatformError: there is not enough memory; use an instance with more, or a smaller mini_batch_size."
+        text = (
+            "PlatformError: there is not enough memory; use an instance with more, or a smaller model, vocabulary or "
+            "mini_batch_size."
+        )
     elif isinstance(error, OSError):
         text = f"PlatformError: {error.strerror or error}" + (f" ({error.filename})." if error.filename else ".")
     else:

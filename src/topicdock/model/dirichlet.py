@@ -99,7 +99,7 @@ class DirichletTopicModel(TopicModel):
         """Return the most likely proportions, shape (D, K); alpha / alpha0 for a document without a known word."""
         theta = most_likely_proportions(counts, self._by_word, self._known)
         empty = ~theta.any(axis=1)
-        theta[empty] = self.alpha / self.alpha.sum()
+        theta[empty] = self.alpha / self.alpha.sum(dtype=np.float64)
         return theta.astype(np.float32)
 
     def word_log_probabilities(self, theta: Floats) -> Floats:

@@ -34,6 +34,7 @@ class LDAHyperparameters(Hyperparameters):
         description="The number of training documents, which the built-in demands; it changes nothing, all documents "
         "are used.",
     )
+    epochs: Integer = Field(1, ge=1, description="The built-in's passes over the data; it changes nothing.")
     algorithm: Annotated[Literal["lda"], _Word] = Field("lda", description="Which topic model to fit.")
     recipe: Annotated[Literal["topicdock", "sagemaker"], _Word] = Field(
         "topicdock", description="Whose defaults hold for what is not set: topicdock's, or those of Amazon's built-in."
@@ -48,19 +49,23 @@ class LDAHyperparameters(Hyperparameters):
         100, ge=1, le=1_000_000, description="Iterations of each start of the tensor decomposition."
     )
     tol: Number = Field(
-        1e-6, ge=1e-15, le=1.0, description="A start has converged when its relative error changes by less."
+        1e-6, ge=1e-300, le=1.0, description="A start has converged when its relative error changes by less."
     )
     allow_svd_init: Boolean = Field(
         True, description="The first two starts are from singular vectors; otherwise all are random."
     )
     refine: Boolean = Field(
-        True, description="Raise the likelihood of the topics that the moments give; without it they are the result."
+        True,
+        description="Raise the likelihood of the topics that the moments give; without it they are the result.",
     )
     refinement_iterations: Integer = Field(
         30, ge=1, le=1_000_000, description="Passes of the refinement over the documents, at most."
     )
     refinement_tolerance: Number = Field(
-        1e-4, ge=0.0, le=1.0, description="It ends when a pass raises the log-likelihood of a token by less, in nats."
+        1e-4,
+        ge=0.0,
+        le=1.0,
+        description="It ends when two passes in a row change the log-likelihood of a token by less, in nats.",
     )
     word_weights: Annotated[Literal["idf", "none"], _Word] = Field(
         "idf", description="While refining, a word weighs by the log of its inverse document frequency, or all alike."
@@ -69,7 +74,9 @@ class LDAHyperparameters(Hyperparameters):
         0.02, ge=0.0, le=1.0,
         description="With word weights: by what share perplexity may rise for topics of more distinctive words.",
     )  # fmt: skip
-    eta: Number = Field(0.1, ge=1e-6, le=1e3, description="The pseudo-count of every word in every topic.")
+    eta: Number = Field(
+        0.1, ge=1e-6, le=1e3, description="While refining: the pseudo-count of every word in every topic."
+    )
     seed: Integer = Field(0, ge=0, le=2**31 - 1, description="Fixes everything random; the same seed, the same model.")
 
     def resolve(self, documents: int) -> Self:

@@ -60,14 +60,15 @@ class MomentRun(JobLog):
                 "mini_batch_size is %d, the number of documents %d; all documents are used.",
                 self._batch_size, everywhere,
             )  # fmt: skip
-
-        def all_should_stop() -> bool:
-            return bool(self._hosts.sum(np.array([float(should_stop())]))[0])
-
+        if not np.array_equal(data.train.data, np.rint(data.train.data)):
+            _logger.warning(
+                "Some counts are not whole numbers. LDA counts words, and its moments and pseudo-counts are on that "
+                "scale: send how often each word occurs, not TF-IDF or other weights."
+            )
         began = time.time()
         fitted = self._algorithm.fit(
             data.train, hyperparameters,
-            vocabulary=data.vocabulary, reporter=self, should_stop=all_should_stop, hosts=self._hosts,
+            vocabulary=data.vocabulary, reporter=self, should_stop=should_stop, hosts=self._hosts,
         )  # fmt: skip
         _logger.info(format_progress(self.host, 100))
         self.log_counters(began, 0, {
