@@ -19,6 +19,7 @@ import topicdock
 from tests.jobs import planted_corpus
 from topicdock.algorithms.etm import fit
 from topicdock.artifact import load_model
+from topicdock.artifact.ndarray_file import encode_arrays
 from topicdock.errors import CustomerError
 from topicdock.estimators import TopicEstimator
 from topicdock.spec.etm import ETMHyperparameters
@@ -183,3 +184,10 @@ def test_importing_the_package_imports_neither_torch_nor_the_estimators() -> Non
     code = "import sys, topicdock; topicdock.ETM(num_topics=3); print('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.split() == ["False"]
+
+
+def test_a_list_without_metadata_is_loaded_with_its_number_of_topics(tmp_path: Path) -> None:
+    (tmp_path / "model_algo-1").write_bytes(encode_arrays([np.ones(3, np.float32), np.eye(3, 7, dtype=np.float32)]))
+    model = topicdock.LDA.load(tmp_path)
+    assert model.get_params()["num_topics"] == 3
+    assert model.transform(np.eye(3, 7)).tolist() == np.eye(3).tolist()

@@ -202,7 +202,7 @@ class TopicEstimator:
                 "the model is of another algorithm", where=str(folder), got=model.algorithm, allowed=cls.algorithm
             )
         given = {name: value for name, value in model.metadata.hyperparameters.items() if name != "feature_dim"}
-        estimator = cls(**given)
+        estimator = cls(**{**given, "num_topics": model.num_topics})  # arrays may have been edited, or be Amazon's
         estimator.model_ = model
         return estimator
 
