@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -50,7 +52,18 @@ def train(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from topicdock.training import train as run
 
-    sys.exit(run(os.environ))
+    _exit(run(os.environ))
+
+
+def _exit(code: int) -> NoReturn:
+    """End the process with `code`, whatever threads still wait for hosts that are gone.
+
+    The interpreter's own end would have gloo abort the process instead, now and then.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _train_here(
