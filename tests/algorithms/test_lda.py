@@ -164,6 +164,9 @@ class _Seat:
     def sum(self, array: Doubles) -> Doubles:
         return self._hosts.sum(self.rank, array)
 
+    def leave(self) -> None:
+        pass
+
 
 @pytest.mark.parametrize("shards", [(0, 450, 1000), (0, 0, 1000)], ids=["uneven", "one empty"])
 def test_hosts_that_share_the_documents_find_what_one_host_finds(shards: tuple[int, ...]) -> None:

@@ -29,7 +29,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -55,8 +54,8 @@ _BORROWED_DOCUMENTS = 20
 _PROGRESS_OF_MOMENTS, _PROGRESS_OF_RESTARTS = 0.1, 0.2
 
 
-class Journal(Protocol):
-    """Receives the progress of a fit."""
+class Journal:
+    """Receives the progress of a fit; this one does nothing with it."""
 
     def moments_whitened(self, rank: int, requested: int, seconds: float) -> None:
         """The moments are there, in `rank` directions."""
@@ -78,31 +77,6 @@ class Journal(Protocol):
 
     def progressed(self, share: float) -> None:
         """This share of the fit, 0 to 1, is done."""
-
-
-class SilentJournal:
-    """Reports nothing."""
-
-    def moments_whitened(self, rank: int, requested: int, seconds: float) -> None:
-        """Do nothing."""
-
-    def restart_finished(self, restart: Restart) -> None:
-        """Do nothing."""
-
-    def decomposed(self, error: float, seconds: float) -> None:
-        """Do nothing."""
-
-    def topics_borrowed(self, number: int) -> None:
-        """Do nothing."""
-
-    def refined(self, iteration: int, iterations: int, log_likelihood: float) -> None:
-        """Do nothing."""
-
-    def sharpened(self, sharpness: float, seconds: float) -> None:
-        """Do nothing."""
-
-    def progressed(self, share: float) -> None:
-        """Do nothing."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +133,7 @@ def fit(
         The topics left the finite numbers.
     """
     with one_blas_thread():
-        return _fit(counts, hyperparameters, vocabulary, reporter or SilentJournal(), should_stop, hosts or OneHost())
+        return _fit(counts, hyperparameters, vocabulary, reporter or Journal(), should_stop, hosts or OneHost())
 
 
 def _fit(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from topicdock.algorithms.hosts import Hosts
 from topicdock.artifact import save_model
 from topicdock.contract.config import Cluster, read_channels, read_cluster, read_hyperparameters
 from topicdock.contract.failure import STOPPED, SUCCESS, report_failure
@@ -23,7 +24,7 @@ from topicdock.model import TopicModel
 from topicdock.spec.registry import choose_algorithm
 from topicdock.training.data import TrainingData, check_has_words, read_training_data
 from topicdock.training.epochs import EpochRun
-from topicdock.training.hosts import Hosts, join
+from topicdock.training.hosts import join
 from topicdock.training.log import JobLog, log_configuration, log_resolved
 from topicdock.training.moments import MomentRun
 from topicdock.training.report import REPORT_FILE, Report

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from topicdock.algorithms.hosts import Hosts
 from topicdock.contract.logs import Measurement, format_metrics, format_progress, format_quality, format_throughput
 from topicdock.model import DirichletTopicModel, TopicModel
 from topicdock.spec.algorithm import Specification
 from topicdock.spec.hyperparameters import Hyperparameters
 from topicdock.training.data import TrainingData
-from topicdock.training.hosts import Hosts
 from topicdock.training.log import JobLog
 
 if TYPE_CHECKING:

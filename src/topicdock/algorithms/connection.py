@@ -1,0 +1,161 @@
+"""Several hosts, connected over torch.distributed's gloo."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed
+from numpy.typing import NDArray
+
+from topicdock.errors import PlatformError
+
+Doubles = NDArray[np.float64]
+
+_RESOLVE_SECONDS = 300.0
+_CONNECT_SECONDS = 600.0
+_RETRY_SECONDS = 1.0
+_SUM_TIMEOUT = timedelta(hours=2)
+"""How long a host waits for another that is alive: it may be reading a much larger shard."""
+_logger = logging.getLogger(__name__)
+
+
+class ConnectedHosts:
+    """Several hosts, connected from now until :meth:`leave`.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The hosts' names, sorted; the first one leads.
+    current : str
+        This host.
+    interface : str
+        The network interface to use; another is used, and named in the log, where it does not exist.
+    port : int
+        On which the leader waits for the others.
+
+    Raises
+    ------
+    PlatformError
+        The hosts cannot reach each other.
+    """
+
+    def __init__(self, names: Sequence[str], current: str, interface: str, port: int) -> None:
+        self.names = tuple(names)
+        self.rank, self.size = self.names.index(current), len(self.names)
+        _choose_interface(interface)
+        address = _resolve(self.names[0])
+        _logger.info("Host %s is number %d of %d; %s leads.", current, self.rank + 1, self.size, self.names[0])
+        try:
+            self._group = _interruptible(partial(self._connect, address, port))
+        except (RuntimeError, ValueError) as error:
+            if "EADDRINUSE" in str(error):
+                raise PlatformError(
+                    f"Port {port}, on which the hosts meet, is in use on the leader {self.names[0]}; "
+                    "set TOPICDOCK_PORT to another on every host."
+                ) from error
+            raise PlatformError(
+                f"The hosts {', '.join(self.names)} did not all meet on port {port} of {self.names[0]}: "
+                f"{_shorten(error)}."
+            ) from error
+
+    def _connect(self, address: str, port: int) -> Any:
+        torch.distributed.init_process_group(
+            "gloo", init_method=f"tcp://{address}:{port}", rank=self.rank, world_size=self.size,
+            timeout=timedelta(seconds=_CONNECT_SECONDS),
+        )  # fmt: skip
+        return torch.distributed.new_group(timeout=_SUM_TIMEOUT)
+
+    def sum(self, array: Doubles) -> Doubles:
+        """Return the sum of every host's `array`.
+
+        Raises
+        ------
+        PlatformError
+            Another host is gone.
+        """
+        total = torch.from_numpy(np.array(array, np.float64, order="C", copy=True))
+        try:
+            _interruptible(partial(torch.distributed.all_reduce, total, group=self._group))
+        except RuntimeError as error:
+            raise PlatformError(
+                f"The connection to {self._name_lost(str(error))} was lost; it has failed or was stopped. Its own log "
+                "and failure text say why."
+            ) from error
+        return total.numpy().reshape(array.shape)
+
+    def leave(self) -> None:
+        """Wait until every host is here, and part."""
+        self.sum(np.zeros(1))
+        torch.distributed.destroy_process_group()
+
+    def _name_lost(self, message: str) -> str:
+        """Return which host an error of gloo is about, as far as its address tells."""
+        found = re.search(r"\[?(\d+\.\d+\.\d+\.\d+|[0-9a-fA-F:]{3,})\]?:\d+", message)
+        others = [name for number, name in enumerate(self.names) if number != self.rank]
+        lost = [name for name in others if found and found[1] in _addresses(name)]
+        candidates = lost if len(lost) == 1 else others
+        return "host " + candidates[0] if len(candidates) == 1 else "another host, one of " + ", ".join(candidates)
+
+
+def _interruptible(wait: Callable[[], Any]) -> Any:
+    """Return what `wait` returns, which may block for hours where no signal reaches Python: it does so in a thread.
+
+    A signal whose handler raises ends the wait; the thread ends with the process.
+    """
+    outcome: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(wait())
+        except Exception as error:  # noqa: BLE001 - it is raised where the outcome is waited for
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return outcome.result()
+
+
+def _choose_interface(interface: str) -> None:
+    """Have gloo use `interface` if there is one of that name."""
+    present = [name for _, name in socket.if_nameindex()]
+    if interface in present:
+        os.putenv("GLOO_SOCKET_IFNAME", interface)  # where gloo, which is no Python, looks
+    elif interface:
+        _logger.warning(
+            "There is no network interface %s (%s); the one that this host's name leads to is used.",
+            interface, ", ".join(present),
+        )  # fmt: skip
+
+
+def _resolve(name: str) -> str:
+    """Return the address of a host, which may not be known at once."""
+    end = time.monotonic() + _RESOLVE_SECONDS
+    while True:
+        addresses = _addresses(name)
+        if addresses:
+            return addresses[0]
+        if time.monotonic() > end:
+            raise PlatformError(f"The host {name} could not be resolved within {_RESOLVE_SECONDS:.0f} seconds.")
+        time.sleep(_RETRY_SECONDS)
+
+
+def _addresses(name: str) -> list[str]:
+    try:
+        return [str(entry[4][0]) for entry in socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)]
+    except OSError:
+        return []
+
+
+def _shorten(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0][:200]
