@@ -10,6 +10,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from tests.models import random_counts, random_model
+from topicdock.corpus import documents as corpus
 from topicdock.evaluation import npmi, perplexity, topic_diversity, topic_uniqueness, wetc
 
 TOP_WORDS = np.array([[0, 1, 2], [2, 3, 4], [2, 5, 6]])
@@ -38,6 +39,13 @@ def test_npmi_is_what_brute_force_gives() -> None:
             values.append(-1.0 if joint == 0 else math.log(joint / single) / -math.log(joint))
         expected.append(np.mean(values))
     np.testing.assert_allclose(npmi(csr_matrix(dense), top_words), expected, atol=1e-12)
+
+
+def test_npmi_of_blocks_is_npmi_of_all_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts, top_words = random_counts(200, 12, mean=0.4, seed=3), np.array([[0, 1, 2, 3], [8, 9, 10, 11]])
+    at_once = npmi(counts, top_words)
+    monkeypatch.setattr(corpus, "_BLOCK_COUNTS", 100)
+    np.testing.assert_array_equal(npmi(counts, top_words), at_once)
 
 
 def test_npmi_agrees_with_gensim() -> None:

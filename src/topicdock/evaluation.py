@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from topicdock.corpus.documents import AnyDocuments, as_documents
+
 WordIds = NDArray[np.intp]
 Doubles = NDArray[np.float64]
 
@@ -39,7 +41,9 @@ def topic_diversity(top_words: WordIds) -> float:
     return float(len(np.unique(top_words)) / top_words.size)
 
 
-def npmi(counts: csr_matrix, top_words: WordIds, total: Callable[[Doubles], Doubles] = lambda array: array) -> Doubles:
+def npmi(
+    counts: AnyDocuments, top_words: WordIds, total: Callable[[Doubles], Doubles] = lambda array: array
+) -> Doubles:
     """NPMI coherence of each topic, shape (K,), from -1 to 1.
 
     The mean over pairs of a topic's words of ``log(p_ij / (p_i p_j)) / -log p_ij``, where p are shares of the documents
@@ -48,21 +52,24 @@ def npmi(counts: csr_matrix, top_words: WordIds, total: Callable[[Doubles], Doub
 
     Parameters
     ----------
-    counts : csr_matrix, shape (D, V)
+    counts : csr_matrix or Documents, shape (D, V)
         The reference corpus, customarily the training documents.
     total : callable
         Adds up an array over the hosts that share the corpus.
     """
     words, places = np.unique(top_words, return_inverse=True)
-    present = counts[:, words].astype(bool).astype(np.float64)
-    together = (present.T @ present).tocsr()
     places = places.reshape(top_words.shape)
     first, second = np.triu_indices(top_words.shape[1], k=1)
     if not len(first):
         return np.zeros(len(top_words))
     left, right = places[:, first], places[:, second]
-    pairs_held = np.asarray(together[left.ravel(), right.ravel()]).ravel()
-    held = total(np.concatenate([pairs_held, together.diagonal(), [float(counts.shape[0])]]))
+    own = np.zeros(left.size + len(words) + 1)
+    for block in as_documents(counts).blocks():
+        present = block[:, words].astype(bool).astype(np.float64)
+        together = (present.T @ present).tocsr()
+        pairs_held = np.asarray(together[left.ravel(), right.ravel()]).ravel()
+        own += np.concatenate([pairs_held, together.diagonal(), [float(block.shape[0])]])
+    held = total(own)
     joint = held[: left.size].reshape(left.shape) / held[-1]
     alone = held[left.size : -1] / held[-1]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -110,15 +117,27 @@ def perplexity(
     batch : int
         Documents for which the (B, V) block is formed at a time.
     """
-    log_likelihood = 0.0
+    total = log_likelihood(word_log_probabilities, theta, held_out, batch=batch)
+    return float(np.exp(-total / held_out.sum(dtype=np.float64)))
+
+
+def log_likelihood(
+    word_log_probabilities: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    theta: NDArray[np.float32],
+    held_out: csr_matrix,
+    *,
+    batch: int = 1024,
+) -> float:
+    """Return the natural log probability of all tokens together; parameters as :func:`perplexity`'s."""
+    total = 0.0
     for start in range(0, held_out.shape[0], batch):
         words = held_out[start : start + batch].tocoo()
         log_probabilities = word_log_probabilities(theta[start : start + batch])
-        log_likelihood += float(np.sum(words.data * log_probabilities[words.row, words.col], dtype=np.float64))
-    return float(np.exp(-log_likelihood / held_out.sum(dtype=np.float64)))
+        total += float(np.sum(words.data * log_probabilities[words.row, words.col], dtype=np.float64))
+    return total
 
 
-def halve(counts: csr_matrix, seed: int = 0) -> tuple[csr_matrix, csr_matrix]:
+def halve(counts: csr_matrix, seed: int | np.random.Generator = 0) -> tuple[csr_matrix, csr_matrix]:
     """Divide documents, shape (D, V), at random into two parts: each occurrence of a word goes to one or the other.
 
     Counts that are no whole numbers are divided as the next smaller whole number is, what remains going to the second.

@@ -15,6 +15,7 @@ from scipy.sparse import csr_matrix
 from demo.bars import draw_bars
 from tests.jobs import planted_corpus
 from topicdock.algorithms.lda import DirichletFit, fit
+from topicdock.corpus import documents as corpus
 from topicdock.errors import CustomerError
 from topicdock.spec.lda import LDAHyperparameters
 
@@ -49,6 +50,15 @@ def test_planted_topics_are_found_and_refinement_brings_them_nearer() -> None:
     assert distance(refined.beta, truth) < 0.15
     assert refined.alpha.sum() == pytest.approx(1.0, rel=1e-5)
     np.testing.assert_allclose(refined.beta.sum(1), 1, rtol=1e-5)
+
+
+def test_documents_block_by_block_give_the_topics_of_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts, _ = planted(2000)
+    at_once = run(counts, 5).model
+    monkeypatch.setattr(corpus, "_BLOCK_COUNTS", 5000)
+    model = run(counts, 5).model
+    assert distance(model.beta, at_once.beta.astype(np.float64)) < 1e-3
+    np.testing.assert_allclose(np.sort(model.alpha), np.sort(at_once.alpha), rtol=1e-3)
 
 
 @pytest.mark.parametrize(("documents", "length"), [(5000, 40), (1000, 100)])

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from topicdock.algorithms.sparse import WordMajor, cut_rows, group_by_word
 from topicdock.corpus.bag_of_words import to_frequencies
+from topicdock.corpus.documents import AnyDocuments, as_documents
 
 EncoderInput = Literal["counts", "log1p", "frequencies"]
 _PREPARED_DOCUMENTS = 16_384
@@ -95,20 +96,20 @@ class BatchSettings:
     by_word: bool = False
 
 
-def iterate(counts: csr_matrix, settings: BatchSettings, epoch: int) -> Iterator[Batch]:
+def iterate(counts: AnyDocuments, settings: BatchSettings, epoch: int) -> Iterator[Batch]:
     """Yield the batches of one epoch; the same seed and epoch give the same batches."""
-    order = np.random.default_rng([settings.seed, epoch]).permutation(counts.shape[0])
-    order = order[: int(np.ceil(settings.sub_sample * counts.shape[0]))]
+    documents = as_documents(counts)
+    order = np.random.default_rng([settings.seed, epoch]).permutation(documents.shape[0])
+    order = order[: int(np.ceil(settings.sub_sample * documents.shape[0]))]
     cuts = _cut(len(order), settings)
-    per_group = max(1, min(_PREPARED_DOCUMENTS // settings.mini_batch_size, _PREPARED_COLUMNS // counts.shape[1]))
+    per_group = max(1, min(_PREPARED_DOCUMENTS // settings.mini_batch_size, _PREPARED_COLUMNS // documents.shape[1]))
     groups = [cuts[start : start + per_group + 1] for start in range(0, len(cuts) - 1, per_group)]
 
     def prepare(number: int) -> list[Batch]:
         bounds = groups[number]
         generator = np.random.default_rng([settings.seed, epoch, number])
-        return _prepare(
-            counts[order[bounds[0] : bounds[-1]]], [bound - bounds[0] for bound in bounds], settings, generator
-        )
+        group = documents.take(order[bounds[0] : bounds[-1]])
+        return _prepare(group, [bound - bounds[0] for bound in bounds], settings, generator)
 
     with ThreadPoolExecutor(1) as pool:
         upcoming = pool.submit(prepare, 0)

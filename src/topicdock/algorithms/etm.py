@@ -33,7 +33,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from scipy.sparse import csr_matrix
 
 from topicdock.algorithms.batches import BatchSettings
 from topicdock.algorithms.early_stopping import EarlyStopping
@@ -45,6 +44,7 @@ from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.progress import Reporter, SilentReporter
 from topicdock.algorithms.spectral import cluster, embed_words
 from topicdock.algorithms.variational import Annealing, VariationalTrainer, background, expected_share
+from topicdock.corpus.documents import AnyDocuments, Documents, as_documents
 from topicdock.corpus.word_vectors import WordVectors
 from topicdock.errors import AlgorithmError
 from topicdock.model import EmbeddedTopicModel, Metadata
@@ -61,10 +61,10 @@ _BACKGROUND_LEAD = 5.5
 
 
 def fit(
-    counts: csr_matrix,
+    counts: AnyDocuments,
     hyperparameters: ETMHyperparameters,
     *,
-    validation: csr_matrix | None = None,
+    validation: AnyDocuments | None = None,
     vocabulary: tuple[str, ...] | None = None,
     word_vectors: WordVectors | None = None,
     reporter: Reporter | None = None,
@@ -74,10 +74,10 @@ def fit(
 
     Parameters
     ----------
-    counts : csr_matrix of float32, shape (D, V)
+    counts : csr_matrix of float32 or Documents, shape (D, V)
         Training documents; D is at least 1 and at least one document has a word.
     hyperparameters : ETMHyperparameters
-    validation : csr_matrix, shape (D', V), optional
+    validation : csr_matrix or Documents, shape (D', V), optional
         Decides when to stop and which epoch is kept; without it the training loss does.
     vocabulary : tuple of str, optional
         Goes into the model.
@@ -94,7 +94,7 @@ def fit(
     """
     hyperparameters = hyperparameters.resolve(counts.shape[0])
     plan = hyperparameters.plan(counts.shape[0])
-    trainer = _Trainer(counts, hyperparameters, plan, word_vectors)
+    trainer = _Trainer(as_documents(counts), hyperparameters, plan, word_vectors)
     outcome = train(
         trainer, plan.epochs, EarlyStopping(plan.num_patience_epochs, hyperparameters.tolerance),
         validation=validation, reporter=reporter or SilentReporter(), should_stop=should_stop,
@@ -113,7 +113,7 @@ class _Trainer(VariationalTrainer):
     network: EmbeddedNetwork
 
     def __init__(
-        self, counts: csr_matrix, hyperparameters: ETMHyperparameters, plan: Plan, word_vectors: WordVectors | None
+        self, counts: Documents, hyperparameters: ETMHyperparameters, plan: Plan, word_vectors: WordVectors | None
     ) -> None:
         h = hyperparameters
         generator = torch.Generator().manual_seed(h.seed)
@@ -162,7 +162,7 @@ def _parameters(network: EmbeddedNetwork, factor: float) -> list[Parameter]:
 
 
 def _begin(
-    counts: csr_matrix, h: ETMHyperparameters, word_vectors: WordVectors | None, generator: torch.Generator
+    counts: Documents, h: ETMHyperparameters, word_vectors: WordVectors | None, generator: torch.Generator
 ) -> Space:
     """Return where words and topics begin."""
     learned = h.trains_embeddings(given=word_vectors is not None)

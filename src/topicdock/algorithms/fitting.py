@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from topicdock.algorithms.early_stopping import EarlyStopping
 from topicdock.algorithms.progress import EpochReport, Losses, Reporter
+from topicdock.corpus.documents import AnyDocuments
 from topicdock.errors import AlgorithmError
 from topicdock.model import TopicModel
 
@@ -42,7 +42,7 @@ class Fit:
     best_epoch: int
     best_loss: float
     epochs: int
-    score: Callable[[csr_matrix], Losses]
+    score: Callable[[AnyDocuments], Losses]
 
 
 class Trainer(Protocol):
@@ -51,7 +51,7 @@ class Trainer(Protocol):
     def train_epoch(self, should_stop: Callable[[], bool]) -> Losses | None:
         """Take one pass over the documents; None if stopped before its end."""
 
-    def score(self, counts: csr_matrix) -> Losses:
+    def score(self, counts: AnyDocuments) -> Losses:
         """Return the losses of documents, shape (D, V)."""
 
     def coherence(self) -> float:
@@ -78,7 +78,7 @@ def train(
     epochs: int,
     stopping: EarlyStopping,
     *,
-    validation: csr_matrix | None,
+    validation: AnyDocuments | None,
     reporter: Reporter,
     should_stop: Callable[[], bool],
 ) -> Outcome:

@@ -33,13 +33,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from topicdock.algorithms.decomposition import Restart, decompose
 from topicdock.algorithms.hosts import Hosts, OneHost
 from topicdock.algorithms.moments import WhitenedMoments, whiten_moments
 from topicdock.algorithms.refinement import RefinementSettings, refine
 from topicdock.algorithms.threads import one_blas_thread
+from topicdock.corpus.documents import AnyDocuments, Documents, as_documents, count_occurrences
 from topicdock.errors import AlgorithmError, CustomerError
 from topicdock.model import DirichletTopicModel, Metadata
 from topicdock.spec.lda import LDAHyperparameters
@@ -98,10 +98,10 @@ class _Topics:
 
 
 def fit(
-    counts: csr_matrix,
+    counts: AnyDocuments,
     hyperparameters: LDAHyperparameters,
     *,
-    validation: csr_matrix | None = None,
+    validation: AnyDocuments | None = None,
     vocabulary: tuple[str, ...] | None = None,
     reporter: Journal | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -111,10 +111,10 @@ def fit(
 
     Parameters
     ----------
-    counts : csr_matrix of float32, shape (D, V)
+    counts : csr_matrix of float32 or Documents, shape (D, V)
         This host's training documents; on all hosts together at least one has a word.
     hyperparameters : LDAHyperparameters
-    validation : csr_matrix, optional
+    validation : csr_matrix or Documents, optional
         Not used.
     vocabulary : tuple of str, optional
         Goes into the model.
@@ -133,11 +133,12 @@ def fit(
         The topics left the finite numbers.
     """
     with one_blas_thread():
-        return _fit(counts, hyperparameters, vocabulary, reporter or Journal(), should_stop, hosts or OneHost())
+        documents, journal, hosts = as_documents(counts), reporter or Journal(), hosts or OneHost()
+        return _fit(documents, hyperparameters, vocabulary, journal, should_stop, hosts)
 
 
 def _fit(
-    counts: csr_matrix,
+    documents: Documents,
     hyperparameters: LDAHyperparameters,
     vocabulary: tuple[str, ...] | None,
     journal: Journal,
@@ -147,13 +148,13 @@ def _fit(
     began = time.perf_counter()
     num_topics, alpha0 = hyperparameters.num_topics, hyperparameters.alpha0
     generator = np.random.default_rng(hyperparameters.seed)
-    words = hosts.sum(np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel())
-    found = _from_moments(counts, hyperparameters, hosts, generator, journal, should_stop)
+    words = hosts.sum(count_occurrences(documents))
+    found = _from_moments(documents, hyperparameters, hosts, generator, journal, should_stop)
     missing = num_topics - len(found.alpha)
     if missing:
         _check_refining(hyperparameters, len(found.alpha))
         journal.topics_borrowed(missing)
-        found = _borrow(found, missing, counts, alpha0, hosts, hyperparameters.seed)
+        found = _borrow(found, missing, documents, alpha0, hosts, hyperparameters.seed)
     beta, shares = found.beta, found.alpha / found.alpha.sum()
     if hyperparameters.refine:
         beta = _smooth(beta, shares * words.sum(), hyperparameters.eta)
@@ -171,7 +172,7 @@ def _fit(
         def all_should_stop() -> bool:
             return bool(hosts.sum(np.array([float(should_stop())]))[0])
 
-        refined = refine(counts, beta, shares, settings, hosts, report, all_should_stop, hyperparameters.seed)
+        refined = refine(documents, beta, shares, settings, hosts, report, all_should_stop, hyperparameters.seed)
         journal.sharpened(refined.sharpness, time.perf_counter() - started)
         beta, shares = refined.beta, refined.shares
     journal.progressed(1.0)
@@ -184,7 +185,7 @@ def _fit(
 
 
 def _from_moments(
-    counts: csr_matrix,
+    documents: Documents,
     hyperparameters: LDAHyperparameters,
     hosts: Hosts,
     generator: np.random.Generator,
@@ -193,10 +194,10 @@ def _from_moments(
 ) -> _Topics:
     """Return up to num_topics topics, the one with the largest alpha first."""
     num_topics = hyperparameters.num_topics
-    size = counts.shape[1]
+    size = documents.shape[1]
     started = time.perf_counter()
     least, most = (min(rank, size, _LARGEST_RANK) for rank in (num_topics, math.ceil(_SPARE * num_topics)))
-    moments = whiten_moments(counts, hyperparameters.alpha0, least, most, hosts, generator)
+    moments = whiten_moments(documents, hyperparameters.alpha0, least, most, hosts, generator)
     rank = 0 if moments is None else moments.rank
     if rank < num_topics:
         _check_refining(hyperparameters, rank)
@@ -246,16 +247,15 @@ def _unwhiten(moments: WhitenedMoments, weights: Doubles, vectors: Doubles, alph
     return beta[real] / mass[real, None], alpha[real]
 
 
-def _borrow(found: _Topics, missing: int, counts: csr_matrix, alpha0: float, hosts: Hosts, seed: int) -> _Topics:
+def _borrow(found: _Topics, missing: int, documents: Documents, alpha0: float, hosts: Hosts, seed: int) -> _Topics:
     """Return `found` with topics added that are the words of some documents each."""
     generator = np.random.default_rng([seed, hosts.rank])
-    size = counts.shape[1]
+    number, size = documents.shape
     borrowed = np.zeros((missing, size))
-    for topic in range(missing if counts.shape[0] else 0):
+    for topic in range(missing if number else 0):
         # At most half of them, so that topics differ even where documents are few.
-        number = min(_BORROWED_DOCUMENTS, -(-counts.shape[0] // 2))
-        documents = generator.choice(counts.shape[0], number, replace=False)
-        borrowed[topic] = np.asarray(counts[np.sort(documents)].sum(axis=0)).ravel()
+        rows = generator.choice(number, min(_BORROWED_DOCUMENTS, -(-number // 2)), replace=False)
+        borrowed[topic] = np.asarray(documents.take(np.sort(rows)).sum(axis=0)).ravel()
     borrowed = hosts.sum(borrowed)
     borrowed = (borrowed + 1 / size) / (borrowed.sum(axis=1, keepdims=True) + 1)
     alpha = np.append(found.alpha, np.full(missing, found.alpha.mean() if len(found.alpha) else alpha0 / missing))

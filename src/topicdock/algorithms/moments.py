@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from topicdock.algorithms.hosts import Hosts
+from topicdock.corpus.documents import AnyDocuments, Documents, Share, as_documents
 
 Doubles = NDArray[np.float64]
 
@@ -72,13 +73,13 @@ class WhitenedMoments:
 
 
 def whiten_moments(
-    counts: csr_matrix, alpha0: float, least: int, most: int, hosts: Hosts, generator: np.random.Generator
+    counts: AnyDocuments, alpha0: float, least: int, most: int, hosts: Hosts, generator: np.random.Generator
 ) -> WhitenedMoments | None:
     """Estimate the moments of documents, shape (D, V), in their k leading directions.
 
     Parameters
     ----------
-    counts : csr_matrix, (D, V)
+    counts : csr_matrix or Documents, (D, V)
         This host's documents; may be none.
     alpha0 : float
         The sum of the concentrations, more than 0.
@@ -93,53 +94,59 @@ def whiten_moments(
     WhitenedMoments or None
         None if no document has three words.
     """
-    if float(hosts.sum(np.array([np.count_nonzero(_lengths(counts) >= 3)], np.float64))[0]) == 0:
+    documents = as_documents(counts)
+    long_enough = sum(np.count_nonzero(_lengths(block) >= 3) for block in documents.blocks())
+    if float(hosts.sum(np.array([long_enough], np.float64))[0]) == 0:
         return None
-    second = _SecondMoment(counts, alpha0, hosts)
+    second = _SecondMoment(documents, alpha0, hosts)
     eigenvalues, vectors = _leading(second, most, generator)
     positive = eigenvalues > max(eigenvalues[0], 0.0) * _LEAST_EIGENVALUE
     eigenvalues, vectors = eigenvalues[positive], vectors[:, positive]
     if not len(eigenvalues):
         return None
-    kept = max(least, _count_reliable(counts, alpha0, most, hosts, generator)) if most > least else most
+    kept = max(least, _count_reliable(documents, alpha0, most, hosts, generator)) if most > least else most
     eigenvalues, vectors = eigenvalues[:kept], vectors[:, :kept]
     whitening = vectors / np.sqrt(eigenvalues)
-    third = _third_moment(counts, whitening, second.first, alpha0, hosts)
+    third = _third_moment(documents, whitening, second.first, alpha0, hosts)
     return WhitenedMoments(whitening, vectors * np.sqrt(eigenvalues), third)
 
 
 class _SecondMoment:
     """M1, and M2 as a linear map, of the documents of all hosts."""
 
-    def __init__(self, counts: csr_matrix, alpha0: float, hosts: Hosts) -> None:
-        self._counts, self._hosts = counts, hosts
-        lengths = _lengths(counts)
-        self._weights = _inverse(lengths * (lengths - 1), lengths >= 2)
-        self._documents = max(float(hosts.sum(np.array([np.count_nonzero(lengths >= 2)], np.float64))[0]), 1.0)
-        worded = max(float(hosts.sum(np.array([np.count_nonzero(lengths >= 1)], np.float64))[0]), 1.0)
-        self.first: Doubles = hosts.sum(np.asarray(counts.T @ _inverse(lengths, lengths >= 1))) / worded
-        self._diagonal: Doubles = hosts.sum(np.asarray(counts.T @ self._weights)) / self._documents
+    def __init__(self, documents: Documents, alpha0: float, hosts: Hosts) -> None:
+        self._documents, self._hosts = documents, hosts
+        self.vocabulary_size = documents.shape[1]
+        long_enough, first, diagonal = np.zeros(2), np.zeros(self.vocabulary_size), np.zeros(self.vocabulary_size)
+        for counts in documents.blocks():
+            lengths = _lengths(counts)
+            long_enough += [np.count_nonzero(lengths >= 1), np.count_nonzero(lengths >= 2)]
+            first += counts.T @ _inverse(lengths, lengths >= 1)
+            diagonal += counts.T @ _pair_weights(counts)
+        worded, self._paired = np.maximum(hosts.sum(long_enough), 1.0).tolist()
+        self.first: Doubles = hosts.sum(first) / worded
+        self._diagonal: Doubles = hosts.sum(diagonal) / self._paired
         self._share = alpha0 / (alpha0 + 1)
 
-    @property
-    def vocabulary_size(self) -> int:
-        return int(self._counts.shape[1])
-
-    def times(self, block: Doubles) -> Doubles:
-        """Return M2 times `block`, shape (V, n)."""
-        projected = self._counts @ block
-        own = self._counts.T @ (self._weights[:, None] * projected) / self._documents
-        pairs = self._hosts.sum(np.asarray(own))
+    def times(self, vectors: Doubles) -> Doubles:
+        """Return M2 times `vectors`, shape (V, n)."""
+        own = np.zeros_like(vectors)
+        for counts in self._documents.blocks():
+            own += counts.T @ (_pair_weights(counts)[:, None] * (counts @ vectors))
+        pairs = self._hosts.sum(own / self._paired)
         result: Doubles = (
-            pairs - self._diagonal[:, None] * block - self._share * np.outer(self.first, self.first @ block)
+            pairs - self._diagonal[:, None] * vectors - self._share * np.outer(self.first, self.first @ vectors)
         )
         return result
 
     def standard_scores(self, vectors: Doubles) -> Doubles:
         """Return, for each column u of `vectors`, u' M2 u divided by its standard error over documents."""
-        values = self._weights[:, None] * ((self._counts @ vectors) ** 2 - self._counts @ vectors**2)
-        total = self._hosts.sum(np.stack([values.sum(0), (values**2).sum(0)])) / self._documents
-        variance = np.maximum(total[1] - total[0] ** 2, 0) / self._documents
+        own = np.zeros((2, vectors.shape[1]))
+        for counts in self._documents.blocks():
+            values = _pair_weights(counts)[:, None] * ((counts @ vectors) ** 2 - counts @ vectors**2)
+            own += np.stack([values.sum(0), (values**2).sum(0)])
+        total = self._hosts.sum(own) / self._paired
+        variance = np.maximum(total[1] - total[0] ** 2, 0) / self._paired
         mean = total[0] - self._share * (self.first @ vectors) ** 2
         scores: Doubles = np.divide(mean, np.sqrt(variance), out=np.zeros_like(mean), where=variance > 0)
         return scores
@@ -157,33 +164,37 @@ def _leading(second: _SecondMoment, number: int, generator: np.random.Generator)
     return eigenvalues[order], basis @ rotation[:, order]
 
 
-def _count_reliable(counts: csr_matrix, alpha0: float, most: int, hosts: Hosts, generator: np.random.Generator) -> int:
+def _count_reliable(
+    documents: Documents, alpha0: float, most: int, hosts: Hosts, generator: np.random.Generator
+) -> int:
     """Return how many leading directions of one half of the documents have variance in the other half, too.
 
     A direction that is noise has an eigenvalue near 0. Whitening blows it up, and what the decomposition then makes of
     it is a topic with a very large alpha that pushes out a real one.
     """
-    vectors = _leading(_SecondMoment(counts[::2], alpha0, hosts), most, generator)[1]
-    scores = _SecondMoment(counts[1::2], alpha0, hosts).standard_scores(vectors)
+    found_on, tried_on = Share(documents, 0, 2), Share(documents, 1, 2)
+    vectors = _leading(_SecondMoment(found_on, alpha0, hosts), most, generator)[1]
+    scores = _SecondMoment(tried_on, alpha0, hosts).standard_scores(vectors)
     return int(np.count_nonzero(scores > _STANDARD_ERRORS))
 
 
-def _third_moment(counts: csr_matrix, whitening: Doubles, first: Doubles, alpha0: float, hosts: Hosts) -> Doubles:
+def _third_moment(documents: Documents, whitening: Doubles, first: Doubles, alpha0: float, hosts: Hosts) -> Doubles:
     """Return M3(W, W, W), shape (k, k, k), for W of shape (V, k)."""
     size = whitening.shape[1]
-    lengths = _lengths(counts)
-    long_enough = lengths >= 3
-    weights = _inverse(lengths * (lengths - 1) * (lengths - 2), long_enough)
-    documents = float(hosts.sum(np.array([np.count_nonzero(long_enough)], np.float64))[0])
-    projected = counts @ whitening
-    cubes = _sum_of_products(projected, weights[:, None] * projected)
+    cubes, by_word, occurrences = np.zeros((size, size, size)), np.zeros_like(whitening), np.zeros(len(whitening))
+    tripled = 0
+    for counts in documents.blocks():
+        lengths = _lengths(counts)
+        weights = _inverse(lengths * (lengths - 1) * (lengths - 2), lengths >= 3)
+        tripled += int(np.count_nonzero(lengths >= 3))
+        projected = counts @ whitening
+        cubes += _sum_of_products(projected, weights[:, None] * projected)
+        by_word += counts.T @ (weights[:, None] * projected)
+        occurrences += counts.T @ weights
     # The two corrections share the factor W_v W_v, and one of them is symmetric: sum_v s_v W_v W_v W_v counts for a
     # third of itself in each of the three permutations.
-    by_word = np.asarray(counts.T @ (weights[:, None] * projected))
-    occurrences = np.asarray(counts.T @ weights)
     corrections = _sum_of_products(whitening, by_word - (2 / 3) * occurrences[:, None] * whitening)
-    own = cubes - _permutations(corrections)
-    raw = hosts.sum(own) / documents
+    raw = hosts.sum(cubes - _permutations(corrections)) / float(hosts.sum(np.array([tripled], np.float64))[0])
     mean = whitening.T @ first
     # W' E[x1 x2] W, by the definition of M2 and W' M2 W = I
     pairs = np.eye(size) + alpha0 / (alpha0 + 1) * np.outer(mean, mean)
@@ -218,6 +229,12 @@ def _permutations(tensor: Doubles) -> Doubles:
 
 def _lengths(counts: csr_matrix) -> Doubles:
     return np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
+
+
+def _pair_weights(counts: csr_matrix) -> Doubles:
+    """Return what each pair of a document's words counts for, shape (D,): one over the number of its pairs."""
+    lengths = _lengths(counts)
+    return _inverse(lengths * (lengths - 1), lengths >= 2)
 
 
 def _inverse(values: Doubles, where: NDArray[np.bool_]) -> Doubles:

@@ -30,7 +30,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from topicdock.algorithms.batches import BatchSettings
@@ -42,6 +41,7 @@ from topicdock.algorithms.optimizers import Optimizer, OptimizerSettings, Parame
 from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.progress import Reporter, SilentReporter
 from topicdock.algorithms.variational import VariationalTrainer, background, expected_share
+from topicdock.corpus.documents import AnyDocuments, Documents, as_documents
 from topicdock.errors import AlgorithmError
 from topicdock.model import Metadata, NeuralTopicModel
 from topicdock.spec.ntm import NTMHyperparameters, Plan
@@ -51,10 +51,10 @@ _LAZY_SHARE = 0.5
 
 
 def fit(
-    counts: csr_matrix,
+    counts: AnyDocuments,
     hyperparameters: NTMHyperparameters,
     *,
-    validation: csr_matrix | None = None,
+    validation: AnyDocuments | None = None,
     vocabulary: tuple[str, ...] | None = None,
     reporter: Reporter | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -63,10 +63,10 @@ def fit(
 
     Parameters
     ----------
-    counts : csr_matrix of float32, shape (D, V)
+    counts : csr_matrix of float32 or Documents, shape (D, V)
         Training documents; D is at least 1 and at least one document has a word.
     hyperparameters : NTMHyperparameters
-    validation : csr_matrix, shape (D', V), optional
+    validation : csr_matrix or Documents, shape (D', V), optional
         Decides when to stop and which epoch is kept; without it the training loss does.
     vocabulary : tuple of str, optional
         Goes into the model.
@@ -81,7 +81,7 @@ def fit(
     """
     hyperparameters = hyperparameters.resolve(counts.shape[0])
     plan = hyperparameters.plan(counts.shape[0])
-    trainer = _Trainer(counts, hyperparameters, plan)
+    trainer = _Trainer(as_documents(counts), hyperparameters, plan)
     outcome = train(
         trainer, plan.epochs, EarlyStopping(plan.num_patience_epochs, hyperparameters.tolerance),
         validation=validation, reporter=reporter or SilentReporter(), should_stop=should_stop,
@@ -99,7 +99,7 @@ class _Trainer(VariationalTrainer):
 
     network: Network
 
-    def __init__(self, counts: csr_matrix, hyperparameters: NTMHyperparameters, plan: Plan) -> None:
+    def __init__(self, counts: Documents, hyperparameters: NTMHyperparameters, plan: Plan) -> None:
         h = self._hyperparameters = hyperparameters
         generator = torch.Generator().manual_seed(h.seed)
         settings = EncoderSettings(

@@ -37,8 +37,10 @@ from torch import Tensor
 from topicdock.algorithms.folding import fold_in
 from topicdock.algorithms.hosts import Hosts
 from topicdock.algorithms.sharpening import choose_sharpness, sharpen, spread
+from topicdock.corpus.documents import Documents, count_holders, count_occurrences
 
 Doubles = NDArray[np.float64]
+Floats = NDArray[np.float32]
 
 _BLOCK = 1 << 19
 """Numbers in a temporary block: three of them fit a core's cache."""
@@ -88,7 +90,7 @@ class Refined:
 
 
 def refine(
-    counts: csr_matrix,
+    documents: Documents,
     beta: Doubles,
     shares: Doubles,
     settings: RefinementSettings,
@@ -101,7 +103,7 @@ def refine(
 
     Parameters
     ----------
-    counts : csr_matrix of float32, shape (D, V)
+    documents : Documents, shape (D, V)
         This host's documents; may be none.
     beta : array, (K, V)
         Where to start, rows sum to 1, every entry positive.
@@ -112,19 +114,16 @@ def refine(
     should_stop : callable
         Asked before every iteration; must answer alike on every host.
     """
-    weights = _word_weights(counts, hosts) if settings.weigh_words else np.ones(counts.shape[1])
-    weighted = csr_matrix(
-        (counts.data * weights.astype(np.float32)[counts.indices], counts.indices, counts.indptr), counts.shape
-    )
+    weights = _word_weights(documents, hosts) if settings.weigh_words else np.ones(documents.shape[1])
     torch_threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the strips are what runs side by side
     try:
-        expected = _iterate(weighted, beta, shares, settings, hosts, report, should_stop)
+        expected = _iterate(documents, weights.astype(np.float32), beta, shares, settings, hosts, report, should_stop)
         words = (expected + settings.eta) / weights
         factors, sharpness = weights ** spread(words), 0.0
         if settings.weigh_words and settings.perplexity_allowance > 0:
             sharpness = choose_sharpness(
-                counts, words, factors, alpha=settings.alpha, perplexity_allowance=settings.perplexity_allowance,
+                documents, words, factors, alpha=settings.alpha, perplexity_allowance=settings.perplexity_allowance,
                 hosts=hosts, seed=seed,
             )  # fmt: skip
     finally:
@@ -133,26 +132,19 @@ def refine(
     return Refined(sharpen(words, factors, sharpness), shares / shares.sum(), sharpness)
 
 
-def _word_weights(counts: csr_matrix, hosts: Hosts) -> Doubles:
+def _word_weights(documents: Documents, hosts: Hosts) -> Doubles:
     """Return log(D / df) of each word, shape (V,), scaled so that its mean over tokens is 1."""
-    size = counts.shape[1]
-    totals = hosts.sum(
-        np.concatenate(
-            [
-                np.bincount(counts.indices, minlength=size).astype(np.float64),
-                np.bincount(counts.indices, counts.data, size),
-                [counts.shape[0]],
-            ]
-        )
-    )
-    documents, tokens = totals[:size], totals[size:-1]
-    weights = np.log(totals[-1] / np.maximum(documents, 1.0)) + _LEAST_WEIGHT
+    number, size = documents.shape
+    totals = hosts.sum(np.concatenate([count_holders(documents), count_occurrences(documents), [number]]))
+    holders, tokens = totals[:size], totals[size:-1]
+    weights = np.log(totals[-1] / np.maximum(holders, 1.0)) + _LEAST_WEIGHT
     normalised: Doubles = weights * tokens.sum() / (weights @ tokens)
     return normalised
 
 
 def _iterate(
-    counts: csr_matrix,
+    documents: Documents,
+    weights: Floats,
     beta: Doubles,
     shares: Doubles,
     settings: RefinementSettings,
@@ -162,21 +154,26 @@ def _iterate(
 ) -> Doubles:
     """Return the expected counts of words in topics, shape (K, V)."""
     num_topics, size = beta.shape
-    tokens = hosts.sum(np.array([counts.sum(dtype=np.float64)]))[0]
+    in_topics, own_tokens = _begin(documents, weights, beta, settings.alpha)
+    tokens = hosts.sum(np.array([own_tokens]))[0]
     expected: Doubles = beta * shares[:, None] * tokens
-    in_topics = torch.from_numpy(fold_in(counts, beta, settings.alpha, _FOLD_IN_ITERATIONS))
-    in_topics *= torch.from_numpy(np.asarray(counts.sum(axis=1), np.float32))
-    strips = _cut(counts, num_topics, settings.threads)
     last, settled = -np.inf, 0
     with ThreadPoolExecutor(settings.threads) as pool:
         for iteration in range(1, settings.iterations + 1):
             if should_stop():
                 break
             by_word = torch.from_numpy(np.ascontiguousarray(_normalise(expected + settings.eta).T, np.float32))
-            divide = partial(_divide_strip, counts, by_word=by_word, in_topics=in_topics, alpha=settings.alpha)
-            results = list(pool.map(divide, strips))
-            own = np.sum([total.numpy() for total, _ in results], axis=0, dtype=np.float64)
-            summed = hosts.sum(np.append(own.ravel(), sum(likelihood for _, likelihood in results)))
+            own, own_likelihood, done = np.zeros((size, num_topics)), 0.0, 0
+            for counts in documents.blocks():
+                divide = partial(
+                    _divide_strip, counts, torch.from_numpy(weights), by_word=by_word,
+                    in_topics=in_topics[done : done + counts.shape[0]], alpha=settings.alpha,
+                )  # fmt: skip
+                results = list(pool.map(divide, _cut(counts, num_topics, settings.threads)))
+                own += np.sum([total.numpy() for total, _ in results], axis=0, dtype=np.float64)
+                own_likelihood += sum(likelihood for _, likelihood in results)
+                done += counts.shape[0]
+            summed = hosts.sum(np.append(own.ravel(), own_likelihood))
             expected = np.asarray(summed[:-1].reshape(size, num_topics).T, np.float64, order="C")
             likelihood = float(summed[-1] / tokens)
             report(iteration, likelihood)
@@ -186,6 +183,20 @@ def _iterate(
                 break
             last = likelihood
     return expected
+
+
+def _begin(documents: Documents, weights: Floats, beta: Doubles, alpha: float) -> tuple[Tensor, float]:
+    """Return the expected words of each document in each topic, shape (D, K), and all words, everything weighted."""
+    in_topics = torch.empty((documents.shape[0], len(beta)), dtype=torch.float32)
+    done, tokens = 0, 0.0
+    for counts in documents.blocks():
+        weighted = csr_matrix((counts.data * weights[counts.indices], counts.indices, counts.indptr), counts.shape)
+        theta = torch.from_numpy(fold_in(weighted, beta, alpha, _FOLD_IN_ITERATIONS))
+        lengths = torch.from_numpy(np.asarray(weighted.sum(axis=1), np.float32))
+        torch.mul(theta, lengths, out=in_topics[done : done + counts.shape[0]])
+        tokens += float(weighted.sum(dtype=np.float64))
+        done += counts.shape[0]
+    return in_topics, tokens
 
 
 def _cut(counts: csr_matrix, num_topics: int, strips: int) -> list[list[tuple[int, int]]]:
@@ -207,12 +218,20 @@ def _cut(counts: csr_matrix, num_topics: int, strips: int) -> list[list[tuple[in
 
 
 def _divide_strip(
-    counts: csr_matrix, blocks: list[tuple[int, int]], *, by_word: Tensor, in_topics: Tensor, alpha: float
+    counts: csr_matrix,
+    weights: Tensor,
+    blocks: list[tuple[int, int]],
+    *,
+    by_word: Tensor,
+    in_topics: Tensor,
+    alpha: float,
 ) -> tuple[Tensor, float]:
     """Divide the words of some documents among the topics.
 
     Parameters
     ----------
+    weights : Tensor, (V,)
+        What each word's counts are multiplied by.
     by_word : Tensor, (V, K)
         beta transposed.
     in_topics : Tensor, (D, K)
@@ -232,7 +251,7 @@ def _divide_strip(
             continue
         words = torch.from_numpy(counts.indices[first:last])
         documents = torch.from_numpy(np.repeat(np.arange(end - start), np.diff(counts.indptr[start : end + 1])))
-        values = torch.from_numpy(counts.data[first:last])
+        values = torch.from_numpy(counts.data[first:last]) * weights.index_select(0, words)
         beta = by_word.index_select(0, words)
         others = in_topics[start:end].index_select(0, documents).add_(alpha)
         own = others * beta

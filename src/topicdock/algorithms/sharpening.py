@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from topicdock.algorithms.folding import fold_in, word_probabilities
 from topicdock.algorithms.hosts import Hosts
+from topicdock.corpus.documents import Documents
 
 Doubles = NDArray[np.float64]
 
@@ -24,7 +24,7 @@ _SHARPNESS_STEPS = 4
 
 
 def choose_sharpness(
-    counts: csr_matrix,
+    documents: Documents,
     words: Doubles,
     factors: Doubles,
     *,
@@ -37,7 +37,7 @@ def choose_sharpness(
 
     Parameters
     ----------
-    counts : csr_matrix, (D, V)
+    documents : Documents, (D, V)
         This host's documents, of which some are completed; may be none.
     words : array, (K, V)
         Expected counts of words in topics, all positive.
@@ -49,9 +49,9 @@ def choose_sharpness(
         By what share perplexity may rise over that of s = 0.
     """
     generator = np.random.default_rng([seed, hosts.rank])
-    share = min(1.0, _COMPLETION_WORDS / hosts.size / max(counts.nnz, 1))
-    number = int(np.ceil(share * counts.shape[0]))
-    sample = counts[np.sort(generator.choice(counts.shape[0], number, replace=False))]
+    share = min(1.0, _COMPLETION_WORDS / hosts.size / max(documents.nnz, 1))
+    number = int(np.ceil(share * documents.shape[0]))
+    sample = documents.take(np.sort(generator.choice(documents.shape[0], number, replace=False)))
     seen, unseen = sample.copy(), sample.copy()
     # Counts that are not whole, which a warning has named, are divided as near as can be.
     seen.data = np.minimum(generator.binomial(np.ceil(sample.data).astype(np.int64), 0.5), sample.data).astype(

@@ -24,6 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from topicdock.corpus.documents import AnyDocuments, as_documents
+
 Floats = NDArray[np.float32]
 
 _MOST_CONTEXTS = 4096
@@ -37,20 +39,23 @@ _CLUSTERING_ROUNDS = 30
 _CLUSTERING_TRIES = 4
 
 
-def embed_words(counts: csr_matrix, size: int, seed: int) -> Floats:
+def embed_words(counts: AnyDocuments, size: int, seed: int) -> Floats:
     """Return word embeddings, shape (V, `size`), of length 1 or, for words without company, 0.
 
     Parameters
     ----------
-    counts : csr_matrix, shape (D, V)
+    counts : csr_matrix or Documents, shape (D, V)
         Of more than 50,000 documents so many are drawn.
     size : int
         E. Columns beyond the rank of M are zeros.
     """
     generator = np.random.default_rng(seed)
-    if counts.shape[0] > _MOST_DOCUMENTS:
-        counts = counts[np.sort(generator.choice(counts.shape[0], _MOST_DOCUMENTS, replace=False))]
-    presence = csr_matrix((np.ones(counts.nnz, np.float32), counts.indices, counts.indptr), counts.shape)
+    documents = counts.shape[0]
+    rows = np.arange(documents)
+    if documents > _MOST_DOCUMENTS:
+        rows = np.sort(generator.choice(documents, _MOST_DOCUMENTS, replace=False))
+    sample = as_documents(counts).take(rows)
+    presence = csr_matrix((np.ones(sample.nnz, np.float32), sample.indices, sample.indptr), sample.shape)
     vocabulary_size = counts.shape[1]
     rank = min(size + _SPARE, vocabulary_size)
     basis: Floats = generator.standard_normal((vocabulary_size, rank)).astype(np.float32)

@@ -11,13 +11,13 @@ from typing import Literal, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from topicdock.algorithms.batches import Batch, BatchSettings, iterate
 from topicdock.algorithms.optimizers import Optimizer
 from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.progress import Losses
+from topicdock.corpus.documents import AnyDocuments, Documents, as_documents, count_holders, count_occurrences
 from topicdock.evaluation import npmi
 
 _SCORING_BATCH = 1024
@@ -68,7 +68,7 @@ class VariationalTrainer:
 
     def __init__(
         self,
-        counts: csr_matrix,
+        counts: Documents,
         network: Autoencoder,
         prior: Prior,
         optimizer: Optimizer,
@@ -98,11 +98,11 @@ class VariationalTrainer:
         return total.losses()
 
     @torch.no_grad()
-    def score(self, counts: csr_matrix) -> Losses:
+    def score(self, counts: AnyDocuments) -> Losses:
         """Return the losses of documents, shape (D, V), at the posterior's mean."""
         total = _Sums()
-        for start in range(0, counts.shape[0], _SCORING_BATCH):
-            batch = Batch.of(counts[start : start + _SCORING_BATCH], self._batching.encoder_input)
+        for block in as_documents(counts).blocks(_SCORING_BATCH):
+            batch = Batch.of(block, self._batching.encoder_input)
             mu, logvar = self.network.posterior(batch, training=False)
             recon, _ = self.network.reconstruct(torch.softmax(mu, 1), batch)
             total.add(batch, float(recon), float(self._prior.divergence(mu, logvar).sum()))
@@ -114,12 +114,12 @@ class VariationalTrainer:
         return float(np.mean(npmi(self._sample, self.network.top_words(_COHERENCE_WORDS))))
 
     @cached_property
-    def _sample(self) -> csr_matrix:
+    def _sample(self) -> Documents:
         documents = self._counts.shape[0]
         if documents <= _COHERENCE_DOCUMENTS:
             return self._counts
         chosen = np.random.default_rng(self._batching.seed).choice(documents, _COHERENCE_DOCUMENTS, replace=False)
-        return self._counts[np.sort(chosen)]
+        return as_documents(self._counts.take(np.sort(chosen)))
 
     def epoch_ended(self, loss: float) -> None:
         """Take note of the loss by which the epoch is judged."""
@@ -181,14 +181,14 @@ def one_cycle_factor(done: float) -> float:
     return max(0.5 * (1 + math.cos(math.pi * (done - _WARM_UP) / (1 - _WARM_UP))), _LEAST_FACTOR)
 
 
-def expected_share(counts: csr_matrix, batch: int) -> float:
+def expected_share(counts: AnyDocuments, batch: int) -> float:
     """Return the share of the vocabulary that `batch` documents drawn from `counts` can be expected to hold."""
-    held_by = np.bincount(counts.indices, minlength=counts.shape[1]) / counts.shape[0]
+    held_by = count_holders(as_documents(counts)) / counts.shape[0]
     return float(np.mean(-np.expm1(batch * np.log1p(-np.minimum(held_by, 1 - 1e-9)))))
 
 
-def background(counts: csr_matrix) -> NDArray[np.float32]:
+def background(counts: AnyDocuments) -> NDArray[np.float32]:
     """Return the log of each word's frequency in the corpus, shape (V,), half an occurrence added to each."""
-    occurrences = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel() + 0.5
+    occurrences = count_occurrences(as_documents(counts)) + 0.5
     log_frequencies: NDArray[np.float32] = np.log(occurrences / occurrences.sum()).astype(np.float32)
     return log_frequencies

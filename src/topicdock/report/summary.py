@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from topicdock.corpus.documents import AnyDocuments, as_documents, count_occurrences
 from topicdock.evaluation import npmi, topic_diversity, topic_uniqueness
 from topicdock.model import TopicModel
 from topicdock.report.intertopic_map import jensen_shannon
@@ -34,12 +35,12 @@ class Documents:
 
     Attributes
     ----------
-    counts : csr_matrix, shape (D, V)
+    counts : csr_matrix or corpus Documents, shape (D, V)
     names, texts : sequence of str, optional
         Of each document: what it is called, and how it begins.
     """
 
-    counts: csr_matrix
+    counts: AnyDocuments
     names: Sequence[str] | None = None
     texts: Sequence[str] | None = None
 
@@ -148,12 +149,12 @@ def summarize(model: TopicModel, documents: Documents | None = None) -> Summary:
     theta, rows, representatives = None, np.zeros(0, np.int64), [[] for _ in range(num_topics)]  # type: ignore[var-annotated]
     if documents is not None and documents.counts.nnz:
         rows = _choose(documents.counts.shape[0])
-        counts = documents.counts[rows]
+        counts = as_documents(documents.counts).take(rows)
         theta = transform(model, counts)
         lengths = np.asarray(counts.sum(axis=1), np.float64).ravel()
         sizes = lengths @ theta / lengths.sum()
         coherences = [float(value) for value in npmi(documents.counts, top_words[:, :_COHERENCE_WORDS])]
-        background = np.asarray(documents.counts.sum(axis=0), np.float64).ravel()
+        background = count_occurrences(as_documents(documents.counts))
         background /= background.sum()
         representatives = _find_representatives(model, documents, rows, theta, lengths)
     sizes_known = bool(sizes.sum() > 0)
@@ -225,7 +226,7 @@ def _describe(model: TopicModel, documents: Documents, row: int, share: float) -
     name = documents.names[row] if documents.names is not None else f"document {row + 1}"
     if documents.texts is not None:
         return Representative(name, share, documents.texts[row])
-    document = documents.counts[row]
+    document = as_documents(documents.counts).take(np.array([row]))
     often = document.indices[np.argsort(-document.data, kind="stable")[:12]]
     return Representative(name, share, ", ".join(map(model.word, often)))
 

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from topicdock.contract.config import ChannelConfig
+from topicdock.corpus.documents import Documents, InMemory
 from topicdock.corpus.files import read_counts
 from topicdock.corpus.media_types import RECORDIO, MediaType, parse_media_type
 from topicdock.corpus.vocabulary import read_vocabulary
@@ -33,9 +34,9 @@ _logger = logging.getLogger(__name__)
 class TrainingData:
     """What the channels held; None where the job has no such channel."""
 
-    train: csr_matrix
-    validation: csr_matrix | None
-    test: csr_matrix | None
+    train: Documents
+    validation: Documents | None
+    test: Documents | None
     vocabulary: tuple[str, ...] | None
     word_vectors: WordVectors | None
     text_rules: TextRules | None = None
@@ -95,7 +96,9 @@ def read_training_data(
     if specification.takes_word_vectors:
         embeddings = read_embeddings(channels.get(EMBEDDINGS), vectors, vocabulary, feature_dim)
     rules = _read_text_rules(channels.get(AUXILIARY))
-    return TrainingData(train, held_out["validation"], held_out["test"], vocabulary, vectors, rules, embeddings)
+    return TrainingData(
+        InMemory(train), held_out["validation"], held_out["test"], vocabulary, vectors, rules, embeddings
+    )
 
 
 def _mistakes(channel: ChannelConfig, content_types: tuple[str, ...]) -> list[str]:
@@ -141,15 +144,15 @@ def _read(channel: ChannelConfig, feature_dim: int) -> csr_matrix:
     return counts
 
 
-def _read_held_out(channel: ChannelConfig | None, feature_dim: int) -> csr_matrix | None:
+def _read_held_out(channel: ChannelConfig | None, feature_dim: int) -> Documents | None:
     counts = None if channel is None else _read(channel, feature_dim)
     if channel is not None and counts is not None and counts.nnz == 0:
         _logger.warning("The channel %s holds no words; the job goes on as if it were not there.", channel.name)
         return None
-    return counts
+    return None if counts is None else InMemory(counts)
 
 
-def check_has_words(train: csr_matrix, words: float) -> None:
+def check_has_words(train: Documents, words: float) -> None:
     """Raise CustomerError if the documents of all hosts together, `train` being this one's, have no words."""
     if words == 0:
         raise CustomerError(

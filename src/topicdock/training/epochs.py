@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from scipy.sparse import csr_matrix
-
 from topicdock.algorithms.progress import EpochReport, Losses, Patience
 from topicdock.contract.logs import format_progress, format_quality, format_throughput
+from topicdock.corpus.documents import Documents
 from topicdock.model import TopicModel
 from topicdock.spec.algorithm import Specification
 from topicdock.spec.hyperparameters import Hyperparameters
@@ -55,7 +54,7 @@ class EpochRun(JobLog):
         )  # fmt: skip
         return self._fit.model
 
-    def score(self, validation: csr_matrix | None) -> dict[str, Any]:
+    def score(self, validation: Documents | None) -> dict[str, Any]:
         """Score the fitted model on the validation documents, if there are any; return what the model should know."""
         fitted = self._fitted
         summary: dict[str, Any] = {"best_epoch": fitted.best_epoch}
@@ -71,7 +70,7 @@ class EpochRun(JobLog):
         )
         return summary
 
-    def score_test(self, test: csr_matrix) -> None:
+    def score_test(self, test: Documents) -> None:
         """Score the fitted model on the test documents."""
         losses = self._fitted.score(test)
         self._log_scoring(losses)

@@ -19,6 +19,7 @@ from topicdock.contract.failure import STOPPED, SUCCESS, report_failure
 from topicdock.contract.layout import Layout
 from topicdock.contract.logs import configure_logging, parse_level
 from topicdock.contract.stopping import Stopped, StopRequest
+from topicdock.corpus.documents import InMemory, count_words
 from topicdock.errors import CustomerError
 from topicdock.model import TopicModel
 from topicdock.spec.registry import choose_algorithm
@@ -75,7 +76,7 @@ def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest) -> N
     # Several hosts meet before anything is read, so that one that fails while it reads is missed at once.
     hosts = join(cluster, environment)
     data = read_training_data(channels, specification, final["feature_dim"], (hosts.rank, hosts.size))
-    words, documents = hosts.sum(np.array([data.train.sum(dtype=np.float64), float(data.train.shape[0])])).tolist()
+    words, documents = hosts.sum(np.array([count_words(data.train), float(data.train.shape[0])])).tolist()
     check_has_words(data.train, words)
     threads = importlib.import_module("topicdock.algorithms.threads").use_available_cores()
     _logger.info("Number of GPUs being used: 0; number of threads: %d", threads)
@@ -125,7 +126,8 @@ def _finish(
     if not hosts.sum(np.array([float(data.test is not None)]))[0]:
         _logger.info("Test data is not provided.")
     else:  # on every host, as they add up their parts
-        run.score_test(csr_matrix((0, model.feature_dim), dtype=np.float32) if data.test is None else data.test)
+        nothing = InMemory(csr_matrix((0, model.feature_dim), dtype=np.float32))
+        run.score_test(nothing if data.test is None else data.test)
     run.log_times()
 
 

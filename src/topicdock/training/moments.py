@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from topicdock.algorithms.hosts import Hosts
 from topicdock.contract.logs import Measurement, format_metrics, format_progress, format_quality, format_throughput
+from topicdock.corpus.documents import Documents, count_words
 from topicdock.model import DirichletTopicModel, TopicModel
 from topicdock.spec.algorithm import Specification
 from topicdock.spec.hyperparameters import Hyperparameters
@@ -60,7 +60,7 @@ class MomentRun(JobLog):
                 "mini_batch_size is %d, the number of documents %d; all documents are used.",
                 self._batch_size, everywhere,
             )  # fmt: skip
-        if not np.array_equal(data.train.data, np.rint(data.train.data)):
+        if not all(np.array_equal(block.data, np.rint(block.data)) for block in data.train.blocks()):
             _logger.warning(
                 "Some counts are not whole numbers. LDA counts words, and its moments and pseudo-counts are on that "
                 "scale: send how often each word occurs, not TF-IDF or other weights."
@@ -81,15 +81,16 @@ class MomentRun(JobLog):
         self._model = model
         return model
 
-    def score(self, validation: csr_matrix | None) -> dict[str, Any]:
+    def score(self, validation: Documents | None) -> dict[str, Any]:
         """Return what the model should know."""
         return {}
 
-    def score_test(self, test: csr_matrix) -> None:
+    def score_test(self, test: Documents) -> None:
         """Score the fitted model on the test documents."""
         if self._model is None:
             raise RuntimeError("nothing has been fitted yet")
-        own = np.array([self._model.log_likelihood(test), test.sum(dtype=np.float64)])
+        likelihood = sum(self._model.log_likelihood(block) for block in test.blocks())
+        own = np.array([likelihood, count_words(test)])
         total = self._hosts.sum(own)
         value = float(total[0] / total[1])
         _logger.info(format_quality(self.host, "test", "pwll", value, kind="score"))

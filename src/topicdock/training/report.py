@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
+from topicdock.corpus.documents import Documents
 from topicdock.model import TopicModel
 from topicdock.training.topics import TopicReport
 
@@ -26,22 +26,23 @@ class Report:
 
     Parameters
     ----------
-    counts : csr_matrix, shape (D, V)
+    documents : Documents, shape (D, V)
         The training documents.
     """
 
-    def __init__(self, model: TopicModel, counts: csr_matrix) -> None:
+    def __init__(self, model: TopicModel, documents: Documents) -> None:
         self._summary: Any = None
-        if not counts.nnz:
+        if not documents.nnz:
             _logger.info("This host has no documents to show: there will be no %s.", REPORT_FILE)
             return
         if model.num_topics * model.feature_dim > _MOST_PROBABILITIES:
             _logger.info("So many topics over so many words are not shown: there will be no %s.", REPORT_FILE)
             return
         try:
-            from topicdock.report import Documents, summarize
+            from topicdock.report import Documents as Corpus
+            from topicdock.report import summarize
 
-            self._summary = summarize(model, Documents(counts))
+            self._summary = summarize(model, Corpus(documents))
         except Exception:
             _logger.warning("There will be no %s:", REPORT_FILE, exc_info=True)
 

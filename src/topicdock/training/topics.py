@@ -11,16 +11,17 @@ from typing import Any
 
 import numpy as np
 import orjson
-from scipy.sparse import csr_matrix
 
+from topicdock.corpus.documents import Documents
 from topicdock.corpus.word_vectors import WordVectors
-from topicdock.evaluation import Doubles, halve, npmi, perplexity, topic_diversity, topic_uniqueness, wetc
+from topicdock.evaluation import Doubles, halve, log_likelihood, npmi, topic_diversity, topic_uniqueness, wetc
 from topicdock.model import EmbeddedTopicModel, TopicModel
 
 LOGGED_WORDS = 20
 """Words of a topic in the log, as the built-in lists them; its topic uniqueness is over these."""
 _COHERENCE_WORDS = 10
 _DIVERSITY_WORDS = 25
+_COMPLETED_DOCUMENTS = 1 << 14
 _logger = logging.getLogger(__name__)
 
 
@@ -40,11 +41,11 @@ class TopicReport:
     def of(
         cls,
         model: TopicModel,
-        counts: csr_matrix,
+        documents: Documents,
         word_vectors: WordVectors | None,
         total: Callable[[Doubles], Doubles],
     ) -> TopicReport:
-        """Judge `model` by `counts`, shape (D, V), that it was fitted to, and by word vectors if there are any.
+        """Judge `model` by the documents that it was fitted to, and by word vectors if there are any.
 
         `total` adds up an array over the hosts that share the documents.
         """
@@ -52,7 +53,7 @@ class TopicReport:
         return cls(
             [[model.word(word) for word in topic] for topic in top_words],
             topic_uniqueness(top_words).tolist(),
-            npmi(counts, top_words[:, :_COHERENCE_WORDS], total).tolist(),
+            npmi(documents, top_words[:, :_COHERENCE_WORDS], total).tolist(),
             topic_diversity(model.top_words(_DIVERSITY_WORDS)),
             None if word_vectors is None else wetc(word_vectors.vectors, top_words).tolist(),
             _list_near(model) if isinstance(model, EmbeddedTopicModel) else None,
@@ -105,15 +106,20 @@ class TopicReport:
         path.write_bytes(orjson.dumps({**self.summary(), "topics": topics}, option=orjson.OPT_INDENT_2))
 
 
-def measure_completion(model: TopicModel, counts: csr_matrix) -> dict[str, float]:
+def measure_completion(model: TopicModel, documents: Documents) -> dict[str, float]:
     """Return, and log, the perplexity by token of second halves of documents, shape (D, V), given the first.
 
     Nothing, where chance leaves no word to be predicted.
     """
-    seen, held_out = halve(counts)
-    if not held_out.nnz:
+    generator = np.random.default_rng(0)
+    nats = words = 0.0
+    for block in documents.blocks(_COMPLETED_DOCUMENTS):
+        seen, held_out = halve(block, generator)
+        nats -= log_likelihood(model.word_log_probabilities, model.transform(seen), held_out)
+        words += float(held_out.sum(dtype=np.float64))
+    if not words:
         return {}
-    value = perplexity(model.word_log_probabilities, model.transform(seen), held_out)
+    value = float(np.exp(nats / words))
     _logger.info(
         "Document completion on the test data: perplexity %.2f (nats per token: %.4f).", value, math.log(value)
     )

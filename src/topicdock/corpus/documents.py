@@ -1,0 +1,161 @@
+"""Documents wherever they are kept: what fitting and judging a model ask of them, so that they need not be in memory.
+
+Sums over a corpus are taken block by block, and the blocks are the same wherever the documents are kept: so are the
+bits of what is computed from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+BLOCK_DOCUMENTS = 1 << 16
+"""Documents of a block at most."""
+_BLOCK_COUNTS = 1 << 22
+"""Non-zeros of a block at most, 32 MB of ids and counts; a document that has more is a block of its own."""
+
+
+class Documents(Protocol):
+    """D documents over a vocabulary of V words."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """D and V."""
+
+    @property
+    def nnz(self) -> int:
+        """How many counts of all documents together are not zero."""
+
+    def take(self, rows: NDArray[np.integer]) -> csr_matrix:
+        """Return some documents in memory, shape (len(rows), V), in the order of `rows`, to the caller's own use."""
+
+    def blocks(self, documents: int = BLOCK_DOCUMENTS) -> Iterator[csr_matrix]:
+        """Yield all documents in order, in memory, at most so many at a time; the caller leaves a block as it is.
+
+        No block if there are no documents.
+        """
+
+
+AnyDocuments: TypeAlias = csr_matrix | Documents
+"""What the functions take that users call: a matrix of counts, (D, V), or documents kept somewhere else."""
+
+
+class InMemory:
+    """Documents in memory.
+
+    Parameters
+    ----------
+    counts : csr_matrix of float32, shape (D, V)
+    """
+
+    def __init__(self, counts: csr_matrix) -> None:
+        self._counts = counts
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """D and V."""
+        documents, words = self._counts.shape
+        return int(documents), int(words)
+
+    @property
+    def nnz(self) -> int:
+        """How many counts are not zero."""
+        return int(self._counts.nnz)
+
+    def take(self, rows: NDArray[np.integer]) -> csr_matrix:
+        """Return some documents, shape (len(rows), V), in the order of `rows`."""
+        return self._counts[rows]
+
+    def blocks(self, documents: int = BLOCK_DOCUMENTS) -> Iterator[csr_matrix]:
+        """Yield all documents in order, at most so many at a time; themselves, if they are no more than a block."""
+        bounds = cut(self._counts.indptr, documents)
+        for start, end in pairwise(bounds):
+            # SciPy copies a block, which costs next to nothing beside whatever is done with it.
+            yield self._counts if len(bounds) == 2 else self._counts[start:end]
+
+
+class Share:
+    """Every n-th of some documents, beginning with one of the first n.
+
+    Parameters
+    ----------
+    documents : Documents
+    first, step : int
+        The documents `first`, `first` + `step`, `first` + 2 `step` ..., counted from 0.
+    """
+
+    def __init__(self, documents: Documents, first: int, step: int) -> None:
+        self._documents, self._first, self._step = documents, first, step
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """D and V."""
+        documents, words = self._documents.shape
+        return len(range(self._first, documents, self._step)), words
+
+    @property
+    def nnz(self) -> int:
+        """How many counts are not zero."""
+        return sum(int(block.nnz) for block in self.blocks())
+
+    def take(self, rows: NDArray[np.integer]) -> csr_matrix:
+        """Return some documents, shape (len(rows), V), in the order of `rows`."""
+        return self._documents.take(self._first + self._step * rows)
+
+    def blocks(self, documents: int = BLOCK_DOCUMENTS) -> Iterator[csr_matrix]:
+        """Yield all documents in order, at most so many at a time."""
+        first = self._first
+        for block in self._documents.blocks(documents):
+            share = block[first :: self._step]
+            first = (first - block.shape[0]) % self._step
+            if share.shape[0]:
+                yield share
+
+
+def as_documents(counts: AnyDocuments) -> Documents:
+    """Return a matrix of counts, shape (D, V), as documents in memory, and documents as they are."""
+    return InMemory(counts) if isinstance(counts, csr_matrix) else counts
+
+
+def cut(indptr: NDArray[np.integer], documents: int) -> list[int]:
+    """Return where blocks of at most so many documents begin, and the end of the last: [0] for none.
+
+    Parameters
+    ----------
+    indptr : array, shape (D + 1,)
+        Where each document's counts begin, and the end of the last; may begin above 0.
+    """
+    bounds, last = [0], len(indptr) - 1
+    while bounds[-1] < last:
+        start = bounds[-1]
+        filled = int(np.searchsorted(indptr, int(indptr[start]) + _BLOCK_COUNTS, "right")) - 1
+        bounds.append(min(max(filled, start + 1), start + documents, last))
+    return bounds
+
+
+def count_words(documents: Documents) -> float:
+    """Return the number of words of all documents together."""
+    return float(sum(block.sum(dtype=np.float64) for block in documents.blocks()))
+
+
+def count_occurrences(documents: Documents) -> NDArray[np.float64]:
+    """Return how often each word occurs, shape (V,)."""
+    return _sum_by_word(documents, weigh=True)
+
+
+def count_holders(documents: Documents) -> NDArray[np.float64]:
+    """Return how many documents hold each word, shape (V,)."""
+    return _sum_by_word(documents, weigh=False)
+
+
+def _sum_by_word(documents: Documents, *, weigh: bool) -> NDArray[np.float64]:
+    size = documents.shape[1]
+    total = np.zeros(size)
+    for block in documents.blocks():
+        total += np.bincount(block.indices, block.data if weigh else None, size)
+    return total
