@@ -114,9 +114,9 @@ def _ours(arguments: argparse.Namespace) -> dict[str, float]:
         rows = np.random.default_rng(0).normal(0, 0.6, (counts.shape[1], 300)).astype(np.float32)
         vectors = WordVectors(rows, np.ones(len(rows), bool))
     trainer = _Trainer(counts, hyperparameters, hyperparameters.plan(counts.shape[0]), vectors)
-    trainer.train_epoch(lambda: False)
+    trainer.train_epoch()
     started = time.perf_counter()
-    losses = trainer.train_epoch(lambda: False)
+    losses = trainer.train_epoch()
     seconds = time.perf_counter() - started
     documents = 0 if losses is None else losses.documents
     return {"rate": documents / seconds, "peak": _peak(), "added": _peak() - before}

@@ -79,7 +79,7 @@ def _ours(counts: csr_matrix, arguments: argparse.Namespace):  # type: ignore[no
     trainer = _Trainer(counts, hyperparameters, hyperparameters.plan(counts.shape[0]))
 
     def run() -> int:
-        losses = trainer.train_epoch(lambda: False)
+        losses = trainer.train_epoch()
         return losses.documents if losses is not None else 0
 
     return run

@@ -72,7 +72,9 @@ def test_planted_topics_are_recovered_by_the_plain_call(fitted: Fit) -> None:
 
 
 def test_planted_topics_are_recovered_with_the_authors_settings() -> None:
-    assert smallest_correlation(model_of(fit(COUNTS, settings(**AUTHORS)))) > 0.8
+    # One start of these settings in two merges or splits topics; its loss tells.
+    starts = [fit(COUNTS, settings(**AUTHORS, seed=seed)) for seed in range(3)]
+    assert smallest_correlation(model_of(min(starts, key=lambda start: start.best_loss))) > 0.8
 
 
 def test_topic_weights_are_a_simplex(fitted: Fit) -> None:

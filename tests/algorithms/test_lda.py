@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,7 +12,9 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_matrix
 
 from demo.bars import draw_bars
+from tests.hosts import on_every_host
 from tests.jobs import planted_corpus
+from topicdock.algorithms.hosts import Hosts
 from topicdock.algorithms.lda import DirichletFit, fit
 from topicdock.corpus import documents as corpus
 from topicdock.errors import CustomerError
@@ -148,34 +149,8 @@ def test_without_refinement_too_many_topics_are_refused() -> None:
         run(counts, 30, refine=False)
 
 
-class _Hosts:
-    """Hosts that are threads of this process."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self._barrier = threading.Barrier(size, timeout=60)
-        self._parts: list[Doubles] = [np.empty(0)] * size
-
-    def at(self, rank: int) -> _Seat:
-        return _Seat(self, rank)
-
-    def sum(self, rank: int, array: Doubles) -> Doubles:
-        self._parts[rank] = array
-        self._barrier.wait()
-        total: Doubles = np.sum(self._parts, axis=0)
-        self._barrier.wait()
-        return total
-
-
-class _Seat:
-    def __init__(self, hosts: _Hosts, rank: int) -> None:
-        self._hosts, self.rank, self.size = hosts, rank, hosts.size
-
-    def sum(self, array: Doubles) -> Doubles:
-        return self._hosts.sum(self.rank, array)
-
-    def leave(self) -> None:
-        pass
+def _fit_part(part: csr_matrix, hyperparameters: LDAHyperparameters, hosts: Hosts) -> DirichletFit:
+    return fit(part, hyperparameters, hosts=hosts)
 
 
 @pytest.mark.parametrize("shards", [(0, 450, 1000), (0, 0, 1000)], ids=["uneven", "one empty"])
@@ -183,16 +158,7 @@ def test_hosts_that_share_the_documents_find_what_one_host_finds(shards: tuple[i
     counts, truth = planted(1000)
     hyperparameters = LDAHyperparameters.parse({"num_topics": "5", "feature_dim": "200", "perplexity_allowance": "0"})
     alone = fit(counts, hyperparameters).model
-    hosts = _Hosts(len(shards) - 1)
-    with ThreadPoolExecutor(hosts.size) as pool:
-        fits = list(
-            pool.map(
-                lambda rank: partial(fit, hosts=hosts.at(rank))(
-                    counts[shards[rank] : shards[rank + 1]], hyperparameters
-                ),
-                range(hosts.size),
-            )
-        )
+    fits = on_every_host([partial(_fit_part, counts[start:end], hyperparameters) for start, end in pairwise(shards)])
     models = [result.model for result in fits]
     assert all(model.beta.tobytes() == models[0].beta.tobytes() for model in models)
     assert distance(models[0].beta, alone.beta.astype(np.float64)) < 0.01

@@ -1,13 +1,14 @@
-"""One LDA job on several hosts: processes of this machine, each with a folder of its own, that meet over loopback."""
+"""One job on several hosts: processes of this machine, each with a folder of its own, that meet over loopback."""
 
 from __future__ import annotations
 
-import json
 import re
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -49,19 +50,46 @@ def prepare(
     return jobs
 
 
-def start(jobs: Sequence[Job]) -> list[subprocess.Popen[str]]:
+@dataclass
+class Host:
+    """A host's process, whose log goes to a file: in a pipe that nobody reads it would have to wait."""
+
+    process: subprocess.Popen[bytes]
+    log_file: Path
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text()
+
+    def says(self, text: str, timeout: float = 60) -> bool:
+        """Wait until the log holds a text."""
+        end = time.monotonic() + timeout
+        while text not in self.log and self.process.poll() is None and time.monotonic() < end:
+            time.sleep(0.05)
+        return text in self.log
+
+
+def start(jobs: Sequence[Job], **extra: str) -> list[Host]:
     port = free_port()
-    return [
-        subprocess.Popen(
-            job.command(), env=environment(job.base, TOPICDOCK_PORT=port), cwd=job.base,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )
-        for job in jobs
-    ]  # fmt: skip
+    hosts = []
+    for job in jobs:
+        with (job.base / "log").open("wb") as log:
+            process = subprocess.Popen(
+                job.command(), env=environment(job.base, TOPICDOCK_PORT=port, **extra), cwd=job.base,
+                stdout=log, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        hosts.append(Host(process, job.base / "log"))
+    return hosts
 
 
-def finish(processes: Sequence[subprocess.Popen[str]], timeout: float = 120) -> list[str]:
-    return [process.communicate(timeout=timeout)[0] for process in processes]
+def finish(hosts: Sequence[Host], timeout: float = 120) -> list[int]:
+    """Wait for the ends of processes, and return their exit codes."""
+    try:
+        return [host.process.wait(timeout) for host in hosts]
+    finally:
+        for host in hosts:
+            host.process.kill()
+            host.process.wait()
 
 
 ALL = range(8)
@@ -75,9 +103,9 @@ ALL = range(8)
 )
 def test_hosts_with_shards_fit_what_one_host_fits(tmp_path: Path, shards: Sequence[Sequence[int]]) -> None:
     jobs = prepare(tmp_path, shards)
-    processes = start(jobs)
-    logs = finish(processes)
-    assert [process.returncode for process in processes] == [0] * len(jobs), "\n".join(logs)
+    hosts = start(jobs)
+    assert finish(hosts) == [0] * len(jobs), "\n".join(host.log for host in hosts)
+    logs = [host.log for host in hosts]
     scores = [re.findall(r"test pwll <score>=(\S+)", log) for log in logs]
     assert len(scores[0]) == 1
     assert all(score == scores[0] for score in scores)
@@ -96,9 +124,9 @@ def test_hosts_with_shards_fit_what_one_host_fits(tmp_path: Path, shards: Sequen
 @pytest.mark.slow
 def test_documents_that_every_host_has_are_divided_among_them(tmp_path: Path) -> None:
     jobs = prepare(tmp_path, (ALL, ALL), sharded=False, interface="ethwe")
-    processes = start(jobs)
-    logs = finish(processes)
-    assert [process.returncode for process in processes] == [0, 0], "\n".join(logs)
+    hosts = start(jobs)
+    assert finish(hosts) == [0, 0], "\n".join(host.log for host in hosts)
+    logs = [host.log for host in hosts]
     assert "number 1 of 2, takes 200 of them" in logs[0]
     assert "number 2 of 2, takes 200 of them" in logs[1]
     assert all("There is no network interface ethwe" in log for log in logs)
@@ -109,10 +137,9 @@ def test_a_host_that_fails_ends_the_job_of_the_others_with_its_name(tmp_path: Pa
     jobs = prepare(tmp_path, (ALL[:4], ALL[4:]))
     next((jobs[1].base / "input" / "data" / "train").iterdir()).write_bytes(b"not a record")
     began = time.monotonic()
-    processes = start(jobs)
-    logs = finish(processes)
+    hosts = start(jobs)
+    assert finish(hosts) == [1, 1], "\n".join(host.log for host in hosts)
     assert time.monotonic() - began < 60
-    assert [process.returncode for process in processes] == [1, 1], "\n".join(logs)
     assert jobs[1].failure.startswith("ClientError: ")
     assert "connection to host 127.0.0.2 was lost" in jobs[0].failure
     assert not jobs[0].model.exists()
@@ -121,24 +148,19 @@ def test_a_host_that_fails_ends_the_job_of_the_others_with_its_name(tmp_path: Pa
 @pytest.mark.slow
 def test_a_host_killed_while_training_ends_the_job_of_the_others(tmp_path: Path) -> None:
     jobs = prepare(tmp_path, (ALL[:4], ALL[4:]), refinement_iterations="1000000", refinement_tolerance="0")
-    processes = start(jobs)
-    assert processes[1].stdout is not None
-    assert any("[Refinement] iter=1/" in line for line in processes[1].stdout)
-    processes[1].kill()
+    hosts = start(jobs)
+    assert hosts[1].says("[Refinement] iter=1/")
+    hosts[1].process.kill()
     began = time.monotonic()
-    log = finish(processes[:1])[0]
-    processes[1].communicate()
+    assert finish(hosts)[0] == 1, hosts[0].log
     assert time.monotonic() - began < 60
-    assert processes[0].returncode == 1, log
     assert "was lost; it has failed or was stopped" in jobs[0].failure
 
 
 @pytest.mark.slow
 def test_no_words_on_any_host_is_said_by_every_host(tmp_path: Path) -> None:
     jobs = prepare(tmp_path, ((), ()))
-    processes = start(jobs)
-    finish(processes)
-    assert [process.returncode for process in processes] == [1, 1]
+    assert finish(start(jobs)) == [1, 1]
     assert all("there is nothing to learn from" in job.failure for job in jobs)
 
 
@@ -146,13 +168,11 @@ def test_no_words_on_any_host_is_said_by_every_host(tmp_path: Path) -> None:
 def test_a_host_that_waits_for_another_heeds_a_stop(tmp_path: Path, rank: int) -> None:
     jobs = prepare(tmp_path, (ALL[:4], ALL[4:]))
     (waiting,) = start(jobs[rank : rank + 1])
-    assert waiting.stdout is not None
-    assert any(f"is number {rank + 1} of 2" in line for line in waiting.stdout)
+    assert waiting.says(f"is number {rank + 1} of 2")
     time.sleep(1)
-    waiting.terminate()
-    log = finish([waiting], timeout=30)[0]
-    assert waiting.returncode == 143, log
-    assert "Stopped before training had begun" in log
+    waiting.process.terminate()
+    assert finish([waiting], timeout=30) == [143], waiting.log
+    assert "Stopped before training had begun" in waiting.log
 
 
 def test_a_port_in_use_is_named(tmp_path: Path) -> None:
@@ -169,9 +189,68 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     )
 
 
-def test_ntm_on_several_hosts_is_refused(tmp_path: Path) -> None:
-    (job,) = prepare(tmp_path, [ALL])
-    job.config("resourceconfig.json", {"current_host": "a", "hosts": ["a", "b"]})
-    job.config("hyperparameters.json", json.dumps({"num_topics": "4", "feature_dim": "40"}))
-    assert job.train().returncode == 1
-    assert "NTM and ETM on one host, LDA on several" in job.failure
+def by_epochs(base: Path, algorithm: str, shards: Sequence[Sequence[int]], **given: str) -> list[Job]:
+    """Return a job of NTM or ETM for each host."""
+    hyperparameters = {"algorithm": algorithm, "num_topics": "4", "feature_dim": "40", "epochs": "40", **given}
+    jobs = prepare(base, shards)
+    for job in jobs:
+        job.config("hyperparameters.json", hyperparameters)
+        job.documents("validation", planted_corpus(60, seed=1))
+    return jobs
+
+
+def losses(log: str) -> list[str]:
+    return re.findall(r"(?:train|validation|test) total_loss <loss>=(\S+)", log)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ["ntm", "etm"])
+@pytest.mark.parametrize(
+    "shards", [(ALL[:4], ALL[4:]), ((), ALL[:1], ALL[1:])], ids=["two hosts", "three, the leader without an object"]
+)
+def test_ntm_and_etm_on_several_hosts_learn_what_one_host_learns(
+    tmp_path: Path, algorithm: str, shards: Sequence[Sequence[int]]
+) -> None:
+    jobs = by_epochs(tmp_path, algorithm, shards)
+    hosts = start(jobs)
+    assert finish(hosts) == [0] * len(jobs), "\n".join(host.log for host in hosts)
+    logs = [host.log for host in hosts]
+    assert len(losses(logs[0])) == 42
+    assert all(losses(log) == losses(logs[0]) for log in logs)
+    assert all("Finished training epoch 1 on 400 examples" in log for log in logs)
+    assert [job.model.exists() for job in jobs] == [True] + [False] * (len(jobs) - 1)
+    (alone,) = by_epochs(tmp_path / "alone", algorithm, [ALL])
+    alone.config("resourceconfig.json", {"current_host": "algo-1", "hosts": ["algo-1"]})
+    assert alone.train().returncode == 0
+    several, single = (load_model(job.model.parent).metadata.training for job in (jobs[0], alone))
+    assert several["documents"] == 400
+    assert several["validation_total_loss"] == pytest.approx(single["validation_total_loss"], rel=0.03)
+    assert several["test_perplexity"] == pytest.approx(single["test_perplexity"], rel=0.08)
+    assert several["npmi"] == pytest.approx(single["npmi"], abs=0.05)
+    assert all(topic["size"] for topic in several["topics"])
+    assert (jobs[0].base / "output" / "data" / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_a_host_that_falls_silent_ends_the_job_of_the_others_with_its_name(tmp_path: Path) -> None:
+    jobs = by_epochs(tmp_path, "ntm", (ALL[:4], ALL[4:]), epochs="100000")
+    hosts = start(jobs, TOPICDOCK_HOST_SILENCE_SECONDS="6")
+    assert hosts[1].says("Finished training epoch 1")
+    hosts[1].process.send_signal(signal.SIGSTOP)
+    try:
+        assert finish(hosts[:1], timeout=60) == [1], hosts[0].log
+    finally:
+        hosts[1].process.kill()
+        hosts[1].process.wait()
+    assert "Nothing was heard from host 127.0.0.2 for 6 seconds" in jobs[0].failure
+
+
+@pytest.mark.slow
+def test_a_stop_of_one_host_ends_the_training_of_all_with_a_model(tmp_path: Path) -> None:
+    jobs = by_epochs(tmp_path, "ntm", (ALL[:4], ALL[4:]), epochs="100000")
+    hosts = start(jobs)
+    assert hosts[1].says("Finished training epoch 3")
+    hosts[1].process.terminate()
+    assert finish(hosts, timeout=30) == [0, 0], hosts[0].log
+    assert losses(hosts[0].log)[-1] == losses(hosts[1].log)[-1]
+    assert load_model(jobs[0].model.parent).metadata.training["best_epoch"] >= 1

@@ -6,6 +6,7 @@ prepares the next ones while the present ones are trained on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
+from topicdock.algorithms.hosts import Hosts
 from topicdock.algorithms.sparse import WordMajor, cut_rows, group_by_word
 from topicdock.corpus.bag_of_words import to_frequencies
 from topicdock.corpus.documents import AnyDocuments, as_documents
@@ -74,6 +76,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    def words(self) -> float:
+        """Return how many words there are to predict."""
+        return float(self.lengths.sum(dtype=torch.float64))
+
 
 @dataclass(frozen=True)
 class BatchSettings:
@@ -94,39 +100,85 @@ class BatchSettings:
     predict_unseen: bool
     join_last: bool
     by_word: bool = False
+    shards: Shards | None = None
+
+    def draw(self, documents: int) -> int:
+        """Return how many of so many documents an epoch takes."""
+        return math.ceil(self.sub_sample * documents)
+
+    def cut(self, documents: int) -> list[int]:
+        """Return where the batches of an epoch of so many drawn documents begin, and the end of the last."""
+        size = self.mini_batch_size
+        if self.shards is not None:
+            steps = max(math.ceil(self.draw(number) / size) for number in self.shards.documents)
+            return [documents * step // steps for step in range(steps + 1)]
+        cuts = [*range(0, documents, size), documents]
+        if self.join_last and len(cuts) > 2 and cuts[-1] - cuts[-2] < size / 2:
+            del cuts[-2]
+        return cuts
+
+    def sizes(self, documents: int) -> list[int]:
+        """Return how many documents each step of an epoch takes, on all hosts; `documents` are this one's."""
+        everyone = (documents,) if self.shards is None else self.shards.documents
+        cuts = [self.cut(self.draw(number)) for number in everyone]
+        return [sum(ends) - sum(begins) for begins, ends in pairwise(zip(*cuts, strict=True))]
 
 
-def iterate(counts: AnyDocuments, settings: BatchSettings, epoch: int) -> Iterator[Batch]:
-    """Yield the batches of one epoch; the same seed and epoch give the same batches."""
+@dataclass(frozen=True)
+class Shards:
+    """The documents of several hosts, which take their steps together: all have as many, however many documents.
+
+    A host of fewer documents has smaller batches, of one without any they are empty. So an epoch is a pass over the
+    documents of all hosts, and each batch that the hosts take together is a sample of them all.
+
+    Attributes
+    ----------
+    rank : int
+        This host.
+    documents : tuple of int
+        How many each host has.
+    """
+
+    rank: int
+    documents: tuple[int, ...]
+
+    @classmethod
+    def of(cls, hosts: Hosts, documents: int) -> Shards | None:
+        """Ask the other hosts how many documents they have, this one having so many; None if there is no other."""
+        if hosts.size == 1:
+            return None
+        own = np.zeros(hosts.size)
+        own[hosts.rank] = documents
+        return cls(hosts.rank, tuple(hosts.sum(own).astype(int).tolist()))
+
+
+def iterate(counts: AnyDocuments, settings: BatchSettings, epoch: int, first: int = 0) -> Iterator[Batch]:
+    """Yield the batches of one epoch from number `first` on; the same seed and epoch give the same batches."""
     documents = as_documents(counts)
-    order = np.random.default_rng([settings.seed, epoch]).permutation(documents.shape[0])
-    order = order[: int(np.ceil(settings.sub_sample * documents.shape[0]))]
-    cuts = _cut(len(order), settings)
+    rank = 0 if settings.shards is None else settings.shards.rank
+    order = np.random.default_rng([settings.seed, epoch, 0, rank]).permutation(documents.shape[0])
+    order = order[: settings.draw(len(order))]
+    cuts = settings.cut(len(order))
     per_group = max(1, min(_PREPARED_DOCUMENTS // settings.mini_batch_size, _PREPARED_COLUMNS // documents.shape[1]))
     groups = [cuts[start : start + per_group + 1] for start in range(0, len(cuts) - 1, per_group)]
 
     def prepare(number: int) -> list[Batch]:
         bounds = groups[number]
-        generator = np.random.default_rng([settings.seed, epoch, number])
+        generator = np.random.default_rng([settings.seed, epoch, number, rank])
         group = documents.take(order[bounds[0] : bounds[-1]])
         return _prepare(group, [bound - bounds[0] for bound in bounds], settings, generator)
 
+    begin, skipped = divmod(first, per_group)
+    if begin >= len(groups):
+        return
     with ThreadPoolExecutor(1) as pool:
-        upcoming = pool.submit(prepare, 0)
-        for number in range(1, len(groups) + 1):
+        upcoming = pool.submit(prepare, begin)
+        for number in range(begin + 1, len(groups) + 1):
             batches = upcoming.result()
             if number < len(groups):
                 upcoming = pool.submit(prepare, number)
-            yield from batches
-
-
-def _cut(documents: int, settings: BatchSettings) -> list[int]:
-    """Return where batches begin, and the end of the last."""
-    size = settings.mini_batch_size
-    cuts = [*range(0, documents, size), documents]
-    if settings.join_last and len(cuts) > 2 and cuts[-1] - cuts[-2] < size / 2:
-        del cuts[-2]
-    return cuts
+            yield from batches[skipped:]
+            skipped = 0
 
 
 def _prepare(

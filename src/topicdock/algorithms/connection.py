@@ -8,8 +8,9 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -18,7 +19,9 @@ import numpy as np
 import torch
 import torch.distributed
 from numpy.typing import NDArray
+from torch import Tensor
 
+from topicdock.algorithms.heartbeat import Heartbeat
 from topicdock.errors import PlatformError
 
 Doubles = NDArray[np.float64]
@@ -26,7 +29,7 @@ Doubles = NDArray[np.float64]
 _RESOLVE_SECONDS = 300.0
 _CONNECT_SECONDS = 600.0
 _RETRY_SECONDS = 1.0
-_SUM_TIMEOUT = timedelta(hours=2)
+_SUM_TIMEOUT = timedelta(hours=48)
 """How long a host waits for another that is alive: it may be reading a much larger shard."""
 _logger = logging.getLogger(__name__)
 
@@ -44,6 +47,10 @@ class ConnectedHosts:
         The network interface to use; another is used, and named in the log, where it does not exist.
     port : int
         On which the leader waits for the others.
+    silence : float
+        Seconds after which a host that says nothing is given up.
+    given_up : callable
+        Called then, in another thread, with the error that names the host.
 
     Raises
     ------
@@ -51,7 +58,15 @@ class ConnectedHosts:
         The hosts cannot reach each other.
     """
 
-    def __init__(self, names: Sequence[str], current: str, interface: str, port: int) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        current: str,
+        interface: str,
+        port: int,
+        silence: float,
+        given_up: Callable[[PlatformError], None],
+    ) -> None:
         self.names = tuple(names)
         self.rank, self.size = self.names.index(current), len(self.names)
         _choose_interface(interface)
@@ -69,6 +84,9 @@ class ConnectedHosts:
                 f"The hosts {', '.join(self.names)} did not all meet on port {port} of {self.names[0]}: "
                 f"{_shorten(error)}."
             ) from error
+        self._heartbeat = Heartbeat(
+            address, port, self.rank, self.names, silence, lambda name: given_up(_describe_silence(name, silence))
+        )
 
     def _connect(self, address: str, port: int) -> Any:
         torch.distributed.init_process_group(
@@ -86,17 +104,58 @@ class ConnectedHosts:
             Another host is gone.
         """
         total = torch.from_numpy(np.array(array, np.float64, order="C", copy=True))
+        _interruptible(self.reduce(total).wait)
+        return total.numpy().reshape(array.shape)
+
+    def reduce(self, tensor: Tensor, *, largest: bool = False) -> _Collective:
+        """Begin to replace `tensor` by the sum of every host's, or by the largest of each number.
+
+        Raises
+        ------
+        PlatformError
+            Here or while it is waited for: another host is gone.
+        """
+        operation = torch.distributed.ReduceOp.MAX if largest else torch.distributed.ReduceOp.SUM
+        return self._begin(partial(torch.distributed.all_reduce, tensor, operation, group=self._group, async_op=True))
+
+    def gather(self, data: bytes) -> list[bytes]:
+        """Return every host's `data`, by rank; PlatformError as for :meth:`sum`."""
+        lengths = np.zeros(self.size)
+        lengths[self.rank] = len(data)
+        lengths = self.sum(lengths).astype(np.int64)
+        parts = [torch.empty(int(lengths.max()), dtype=torch.uint8) for _ in range(self.size)]
+        own = torch.zeros_like(parts[0])
+        own[: len(data)] = _to_bytes(data)
+        begin = partial(torch.distributed.all_gather, parts, own, group=self._group, async_op=True)
+        _interruptible(self._begin(begin).wait)
+        return [part[:length].numpy().tobytes() for part, length in zip(parts, lengths.tolist(), strict=True)]
+
+    def share(self, data: bytes) -> bytes:
+        """Return the leader's `data`; PlatformError as for :meth:`sum`."""
+        length = int(self.sum(np.array([float(len(data)) if self.rank == 0 else 0.0]))[0])
+        told = _to_bytes(data) if self.rank == 0 else torch.empty(length, dtype=torch.uint8)
+        begin = partial(torch.distributed.broadcast, told, 0, group=self._group, async_op=True)
+        _interruptible(self._begin(begin).wait)
+        return told.numpy().tobytes()
+
+    def _begin(self, begin: Callable[[], Any]) -> _Collective:
+        with self._naming_the_lost():
+            return _Collective(begin(), self._naming_the_lost)
+
+    @contextmanager
+    def _naming_the_lost(self) -> Iterator[None]:
+        """Turn what gloo says when a host is gone into a text that names it."""
         try:
-            _interruptible(partial(torch.distributed.all_reduce, total, group=self._group))
+            yield
         except RuntimeError as error:
             raise PlatformError(
                 f"The connection to {self._name_lost(str(error))} was lost; it has failed or was stopped. Its own log "
                 "and failure text say why."
             ) from error
-        return total.numpy().reshape(array.shape)
 
     def leave(self) -> None:
         """Wait until every host is here, and part."""
+        self._heartbeat.stop()
         self.sum(np.zeros(1))
         torch.distributed.destroy_process_group()
 
@@ -107,6 +166,22 @@ class ConnectedHosts:
         lost = [name for name in others if found and found[1] in _addresses(name)]
         candidates = lost if len(lost) == 1 else others
         return "host " + candidates[0] if len(candidates) == 1 else "another host, one of " + ", ".join(candidates)
+
+
+class _Collective:
+    """Something that all hosts have begun, and its errors in our words."""
+
+    def __init__(self, work: Any, naming: Callable[[], AbstractContextManager[None]]) -> None:
+        self._work, self._naming = work, naming
+
+    def wait(self) -> None:
+        """Return when it is done."""
+        with self._naming():
+            self._work.wait()
+
+
+def _to_bytes(data: bytes) -> Tensor:
+    return torch.from_numpy(np.frombuffer(bytearray(data), np.uint8))
 
 
 def _interruptible(wait: Callable[[], Any]) -> Any:
@@ -155,6 +230,13 @@ def _addresses(name: str) -> list[str]:
         return [str(entry[4][0]) for entry in socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)]
     except OSError:
         return []
+
+
+def _describe_silence(name: str, silence: float) -> PlatformError:
+    return PlatformError(
+        f"Nothing was heard from host {name} for {silence:.0f} seconds; it hangs, or its machine or network is gone. "
+        "Run the job again; where there are checkpoints it goes on from the last one."
+    )
 
 
 def _shorten(error: BaseException) -> str:

@@ -9,6 +9,9 @@ With patience p and tolerance tol, and L_t the loss of epoch t (from 1):
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from topicdock.algorithms.progress import Patience
 
 
@@ -27,6 +30,14 @@ class EarlyStopping:
         self._patience, self._tolerance = patience, tolerance
         self._losses: list[float] = []
         self._bad_epochs = 0
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the decisions to come depend on."""
+        return {"losses": list(self._losses), "bad_epochs": self._bad_epochs}
+
+    def restore(self, facts: Mapping[str, Any]) -> None:
+        """Stand where :meth:`facts` was called."""
+        self._losses, self._bad_epochs = list(facts["losses"]), facts["bad_epochs"]
 
     def observe(self, loss: float) -> Patience | None:
         """Take the loss of the next epoch; return the decision, or None while there are too few to decide."""

@@ -14,6 +14,8 @@ from torch.nn import functional
 
 from topicdock.algorithms.batches import Batch
 from topicdock.algorithms.encoder import Encoder, EncoderSettings, to_numpy
+from topicdock.algorithms.exchange import mean
+from topicdock.algorithms.hosts import ALONE, Hosts
 from topicdock.algorithms.mixture import reconstruct
 
 Floats = NDArray[np.float32]
@@ -84,8 +86,10 @@ class EmbeddedNetwork:
         poisson: bool,
         floor: float = 0.0,
         generator: torch.Generator,
+        hosts: Hosts = ALONE,
     ) -> None:
-        self.encoder = Encoder(settings, generator)
+        self._hosts = hosts
+        self.encoder = Encoder(settings, generator, self._hosts)
         self._space, self._prices, self._poisson, self._floor = space, prices, poisson, floor
         self._frequencies = torch.from_numpy(frequencies)
         self._usage = torch.full((settings.num_topics,), 1 / settings.num_topics)
@@ -111,11 +115,14 @@ class EmbeddedNetwork:
         if not torch.is_grad_enabled():
             return recon, None
         price = torch.zeros(())
+        if not (self._prices.exclusivity or self._prices.balance):
+            return recon, None
+        shares = mean(self._hosts, theta)
         if self._prices.exclusivity:
-            self._usage.lerp_(theta.detach().mean(0), _USAGE_MOMENTUM)
+            self._usage.lerp_(shares.detach(), _USAGE_MOMENTUM)
             price = price + self._prices.exclusivity * batch.lengths.sum() * self.doubt(logits)
         if self._prices.balance:
-            price = price + self._prices.balance * len(batch) * self.imbalance(theta)
+            price = price + self._prices.balance * len(batch) * self.imbalance(shares)
         return recon, price
 
     def logits(self) -> Tensor:
@@ -132,12 +139,12 @@ class EmbeddedNetwork:
         log_topic = torch.log_softmax(joint, 1)
         return -(self._frequencies * (log_topic.exp() * log_topic).sum(1)).sum()
 
-    def imbalance(self, theta: Tensor) -> Tensor:
-        """Return how far the topics' mean share of the documents is from being the same, in nats, a scalar.
+    def imbalance(self, share: Tensor) -> Tensor:
+        """Return how far the topics' mean share of the documents, (K,), is from being the same, in nats, a scalar.
 
         The divergence of that share from a uniform one, the background left out.
         """
-        share = theta[:, 1:].mean(0) if self._space.background else theta.mean(0)
+        share = share[1:] if self._space.background else share
         share = share / share.sum()
         return math.log(len(share)) + (share * torch.log(share + 1e-9)).sum()
 
@@ -145,6 +152,7 @@ class EmbeddedNetwork:
         """Yield everything that training changes, by name."""
         yield from self.encoder.state()
         yield from ((name, tensor) for name, tensor in self.weights.items() if name not in self.encoder.weights)
+        yield "usage", self._usage
 
     @torch.no_grad()
     def top_words(self, number: int) -> NDArray[np.intp]:

@@ -24,6 +24,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from topicdock.algorithms.batches import Batch
+from topicdock.algorithms.exchange import total
+from topicdock.algorithms.hosts import ALONE, Hosts
 from topicdock.algorithms.sparse import SparseLayer
 
 _ACTIVATIONS = {
@@ -54,30 +56,51 @@ class EncoderSettings:
 class BatchNorm:
     """Batch normalisation of the columns of a (B, H) block to a given, not learned, scale and shift.
 
-    A batch of one document has no variance; it is normalised by the running figures, as at inference. These are the
-    plain mean over the first batches, and only then forget older ones, so that they serve from the first epoch on.
+    The rows are those of all hosts together. A batch of one document has no variance; it is normalised by the running
+    figures, as at inference. These are the plain mean over the first batches, and only then forget older ones, so that
+    they serve from the first epoch on.
     """
 
     momentum = 0.05
     epsilon = 1e-5
 
-    def __init__(self, width: int, scale: Tensor | None = None, shift: Tensor | None = None) -> None:
+    def __init__(self, width: int, hosts: Hosts, scale: Tensor | None = None, shift: Tensor | None = None) -> None:
+        self._hosts = hosts
         self.mean, self.variance = torch.zeros(width), torch.ones(width)
-        self._batches = 0
+        self.batches = torch.zeros((), dtype=torch.int64)
+        """How many batches the running figures have seen."""
         self.scale = torch.ones(width) if scale is None else scale
         self.shift = torch.zeros(width) if shift is None else shift
 
     def __call__(self, block: Tensor, training: bool) -> Tensor:
         """Return the normalised block; while training, take part of the batch's figures into the running ones."""
-        if not training or len(block) < 2:
-            return (block - self.mean) * (self.scale * torch.rsqrt(self.variance + self.epsilon)) + self.shift
-        variance, mean = torch.var_mean(block, 0, correction=0)
-        self._batches += 1
-        momentum = max(self.momentum, 1 / self._batches)
+        if not training:
+            return self._apply(block, self.mean, self.variance)
+        rows, mean, variance = self._moments(block)
+        if rows < 2:
+            return self._apply(block, self.mean, self.variance)
+        self.batches += 1
+        momentum = max(self.momentum, 1 / int(self.batches))
         with torch.no_grad():
             self.mean.lerp_(mean, momentum)
             self.variance.lerp_(variance, momentum)
+        return self._apply(block, mean, variance)
+
+    def _apply(self, block: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         return (block - mean) * (self.scale * torch.rsqrt(variance + self.epsilon)) + self.shift
+
+    def _moments(self, block: Tensor) -> tuple[int, Tensor, Tensor]:
+        """Return the number of all hosts' rows, their mean and their variance."""
+        if self._hosts.size == 1:
+            if len(block) < 2:
+                return len(block), self.mean, self.variance
+            variance, mean = torch.var_mean(block, 0, correction=0)
+            return len(block), mean, variance
+        wide = block.double()  # a variance is the small difference of two large numbers
+        sums = total(self._hosts, torch.cat([wide.sum(0), wide.square().sum(0), wide.new_tensor([float(len(wide))])]))
+        rows = max(int(sums[-1]), 1)
+        mean, square = (sums[:-1] / rows).chunk(2)
+        return rows, mean.float(), (square - mean.square()).clamp(min=0).float()
 
     def fold(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Return weight (M, H) and bias (H,) of the affine map followed by this normalisation at inference."""
@@ -89,10 +112,10 @@ class Encoder:
     """The trainable state of an encoder. Weights are drawn from `generator`, which dropout draws from, too.
 
     Weights are stored (in, out), so that a document's words gather contiguous rows of the first layer. The heads of the
-    posterior's mean and log variance are one layer, ``heads``.
+    posterior's mean and log variance are one layer, ``heads``. `hosts` normalise their batches together.
     """
 
-    def __init__(self, settings: EncoderSettings, generator: torch.Generator) -> None:
+    def __init__(self, settings: EncoderSettings, generator: torch.Generator, hosts: Hosts = ALONE) -> None:
         self.settings, self._generator = settings, generator
         num_topics = settings.num_topics
         sizes = (settings.feature_dim, *settings.layer_sizes)
@@ -103,11 +126,13 @@ class Encoder:
         self.first = SparseLayer(self.weights["encoder_0_weight"].requires_grad_(False), self.weights["encoder_0_bias"])
         self.norms: dict[str, BatchNorm] = {}
         if settings.batch_norm:
-            self.norms |= {f"encoder_{layer}": BatchNorm(size) for layer, size in enumerate(settings.layer_sizes)}
+            self.norms |= {
+                f"encoder_{layer}": BatchNorm(size, hosts) for layer, size in enumerate(settings.layer_sizes)
+            }
         if settings.posterior_batch_norm:
             scale = torch.cat([torch.full((num_topics,), settings.posterior_scale), torch.ones(num_topics)])
             shift = torch.cat([torch.zeros(num_topics), torch.full((num_topics,), math.log(settings.posterior_noise))])
-            self.norms["heads"] = BatchNorm(2 * num_topics, scale, shift)
+            self.norms["heads"] = BatchNorm(2 * num_topics, hosts, scale, shift)
         if settings.learned_shift is not None:
             self.weights["heads_shift_bias"] = torch.tensor(settings.learned_shift).requires_grad_()
 
@@ -130,6 +155,7 @@ class Encoder:
         for name, norm in self.norms.items():
             yield f"{name}_running_mean", norm.mean
             yield f"{name}_running_variance", norm.variance
+            yield f"{name}_running_batches", norm.batches
 
     @torch.no_grad()
     def export(self) -> dict[str, Tensor]:

@@ -38,10 +38,12 @@ from topicdock.algorithms.batches import BatchSettings
 from topicdock.algorithms.early_stopping import EarlyStopping
 from topicdock.algorithms.embedded import EmbeddedNetwork, Floats, Prices, Space, draw_embeddings
 from topicdock.algorithms.encoder import EncoderSettings
-from topicdock.algorithms.fitting import Fit, train
+from topicdock.algorithms.fitting import Fit, Surroundings, train
+from topicdock.algorithms.hosts import ALONE, Hosts
 from topicdock.algorithms.optimizers import Optimizer, OptimizerSettings, Parameter
 from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.progress import Reporter, SilentReporter
+from topicdock.algorithms.snapshots import Keeper, NoKeeper
 from topicdock.algorithms.spectral import cluster, embed_words
 from topicdock.algorithms.variational import Annealing, VariationalTrainer, background, expected_share
 from topicdock.corpus.documents import AnyDocuments, Documents, as_documents
@@ -69,6 +71,8 @@ def fit(
     word_vectors: WordVectors | None = None,
     reporter: Reporter | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    hosts: Hosts = ALONE,
+    keeper: Keeper | None = None,
 ) -> Fit:
     """Fit ETM to word counts.
 
@@ -85,19 +89,25 @@ def fit(
         The word embeddings; words that it does not know are drawn from N(0, 0.6^2), as the originals do.
     reporter : Reporter, optional
     should_stop : callable
-        Asked before every step; True ends training, and the best epoch so far is returned.
+        Asked at every step; True ends training, and the best epoch so far is returned.
+    hosts : Hosts
+        That fit one model together; `counts` and `validation` are this one's documents.
+    keeper : Keeper, optional
+        Has the snapshot to go on from, and is given those to go on from later.
 
     Raises
     ------
     AlgorithmError
         The loss left the finite numbers.
     """
-    hyperparameters = hyperparameters.resolve(counts.shape[0])
-    plan = hyperparameters.plan(counts.shape[0])
-    trainer = _Trainer(as_documents(counts), hyperparameters, plan, word_vectors)
+    documents = int(hosts.sum(np.array([float(counts.shape[0])]))[0])
+    hyperparameters = hyperparameters.resolve(documents, hosts.size)
+    plan = hyperparameters.plan(documents, hosts.size)
+    trainer = _Trainer(as_documents(counts), hyperparameters, plan, word_vectors, hosts)
     outcome = train(
         trainer, plan.epochs, EarlyStopping(plan.num_patience_epochs, hyperparameters.tolerance),
-        validation=validation, reporter=reporter or SilentReporter(), should_stop=should_stop,
+        validation=validation,
+        surroundings=Surroundings(reporter or SilentReporter(), should_stop, hosts, keeper or NoKeeper()),
     )  # fmt: skip
     arrays = trainer.network.export()
     if not all(np.isfinite(array).all() for array in arrays.values()):
@@ -113,11 +123,16 @@ class _Trainer(VariationalTrainer):
     network: EmbeddedNetwork
 
     def __init__(
-        self, counts: Documents, hyperparameters: ETMHyperparameters, plan: Plan, word_vectors: WordVectors | None
+        self,
+        counts: Documents,
+        hyperparameters: ETMHyperparameters,
+        plan: Plan,
+        word_vectors: WordVectors | None,
+        hosts: Hosts = ALONE,
     ) -> None:
         h = hyperparameters
         generator = torch.Generator().manual_seed(h.seed)
-        space = _begin(counts, h, word_vectors, generator)
+        space = _begin(counts, h, word_vectors, generator, hosts)
         lead = np.zeros(h.num_topics, np.float32)
         lead[0] = _BACKGROUND_LEAD if space.background else 0.0
         settings = EncoderSettings(
@@ -126,13 +141,13 @@ class _Trainer(VariationalTrainer):
             h.encoder_dropout, h.initial_encoder == "uniform", tuple(lead.tolist()) if h.posterior_batch_norm else None,
         )  # fmt: skip
         network = EmbeddedNetwork(
-            settings, space, np.exp(background(counts)),
+            settings, space, np.exp(background(counts, hosts)),
             prices=Prices(h.topic_exclusivity, h.topic_balance), poisson=h.likelihood == "poisson",
-            floor=h.probability_floor, generator=generator,
+            floor=h.probability_floor, generator=generator, hosts=hosts,
         )  # fmt: skip
         optimizer = Optimizer(_parameters(network, h.embedding_rate_factor), OptimizerSettings(
             h.optimizer, h.learning_rate, h.weight_decay, clip_norm=h.clip_gradient_norm,
-            lazy=h.lazy_updates and expected_share(counts, plan.mini_batch_size) < _LAZY_SHARE,
+            lazy=h.lazy_updates and expected_share(counts, plan.mini_batch_size * hosts.size, hosts) < _LAZY_SHARE,
         ))  # fmt: skip
         batching = BatchSettings(
             plan.mini_batch_size, h.sub_sample, h.seed, h.encoder_input, h.predict_unseen,
@@ -141,7 +156,7 @@ class _Trainer(VariationalTrainer):
         super().__init__(
             counts, network, Prior.laplace(h.prior_alpha, h.num_topics) if h.prior == "dirichlet" else Prior(1.0),
             optimizer, batching, epochs=plan.epochs, generator=generator,
-            schedule=_schedule(h),
+            schedule=_schedule(h), hosts=hosts,
         )  # fmt: skip
 
 
@@ -162,23 +177,27 @@ def _parameters(network: EmbeddedNetwork, factor: float) -> list[Parameter]:
 
 
 def _begin(
-    counts: Documents, h: ETMHyperparameters, word_vectors: WordVectors | None, generator: torch.Generator
+    counts: Documents,
+    h: ETMHyperparameters,
+    word_vectors: WordVectors | None,
+    generator: torch.Generator,
+    hosts: Hosts,
 ) -> Space:
     """Return where words and topics begin."""
     learned = h.trains_embeddings(given=word_vectors is not None)
     if word_vectors is not None:
         words = _complete(word_vectors, generator)
     elif h.initial_embeddings == "spectral":
-        words = embed_words(counts, h.embedding_size, h.seed)
+        words = embed_words(counts, h.embedding_size, h.seed, hosts)
     else:
         words = draw_embeddings(h.feature_dim, h.embedding_size, generator)
-    bias = background(counts) if h.decoder_bias == "background" else None
+    bias = background(counts, hosts) if h.decoder_bias == "background" else None
     if h.initial_topics == "random":
         return Space(
             words, learned, draw_embeddings(h.num_topics, words.shape[1], generator), bias, h.has_background_topic()
         )
     scale = float(np.sqrt(np.mean(np.square(words, dtype=np.float64)) * words.shape[1])) or 1.0
-    frequencies = np.exp(background(counts))
+    frequencies = np.exp(background(counts, hosts))
     scaled = (words / scale).astype(np.float32)
     topics = _CLUSTER_LOGIT * cluster(scaled, h.num_topics, frequencies, h.seed)
     return Space(scaled, learned, topics, bias, h.has_background_topic(), scale)

@@ -8,17 +8,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
+import numpy as np
 from torch import Tensor
 
 from topicdock.algorithms.early_stopping import EarlyStopping
+from topicdock.algorithms.hosts import Hosts
 from topicdock.algorithms.progress import EpochReport, Losses, Reporter
+from topicdock.algorithms.snapshots import Keeper, Snapshot
+from topicdock.algorithms.state import below, overwrite, to_arrays
+from topicdock.algorithms.variational import Watch
 from topicdock.corpus.documents import AnyDocuments
 from topicdock.errors import AlgorithmError
 from topicdock.model import TopicModel
 
 _COHERENCE_SECONDS = 5.0
 """Between two estimates of the coherence, each of which takes some hundredths of a second."""
+_BEST = "best"
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,32 @@ class Fit:
     score: Callable[[AnyDocuments], Losses]
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What a fit is given beside documents and hyperparameters.
+
+    Attributes
+    ----------
+    reporter : Reporter
+    should_stop : callable
+        Asked at every step; True ends training, and the best epoch so far is returned.
+    hosts : Hosts
+        That fit one model together, each to documents of its own.
+    keeper : Keeper
+        Has the snapshot to go on from, and is given those that are made after every epoch, at a stop, and when due.
+    """
+
+    reporter: Reporter
+    should_stop: Callable[[], bool]
+    hosts: Hosts
+    keeper: Keeper
+
+
 class Trainer(Protocol):
     """Something that learns epoch by epoch."""
 
-    def train_epoch(self, should_stop: Callable[[], bool]) -> Losses | None:
-        """Take one pass over the documents; None if stopped before its end."""
+    def train_epoch(self, watch: Watch) -> Losses | None:
+        """Take one pass over the documents, or the rest of one; None if stopped before its end."""
 
     def score(self, counts: AnyDocuments) -> Losses:
         """Return the losses of documents, shape (D, V)."""
@@ -62,6 +88,12 @@ class Trainer(Protocol):
 
     def state(self) -> Iterator[tuple[str, Tensor]]:
         """Yield everything that training changes, by name."""
+
+    def snapshot(self) -> Snapshot:
+        """Return all that decides about the steps to come."""
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Stand where the snapshot was made."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +111,7 @@ def train(
     stopping: EarlyStopping,
     *,
     validation: AnyDocuments | None,
-    reporter: Reporter,
-    should_stop: Callable[[], bool],
+    surroundings: Surroundings,
 ) -> Outcome:
     """Train for up to `epochs` epochs, and leave the trainer with the best epoch's weights.
 
@@ -89,37 +120,97 @@ def train(
     AlgorithmError
         The loss left the finite numbers.
     """
-    completed, best_epoch, best_loss, best_state = 0, 0, math.inf, None
-    judged = time.perf_counter()
-    for epoch in range(1, epochs + 1):
-        reporter.epoch_started(epoch)
-        started = time.perf_counter()
-        losses = trainer.train_epoch(should_stop)
-        if losses is None:  # stopped within the epoch
-            break
-        trained = time.perf_counter()
-        scored = None if validation is None else trainer.score(validation)
-        ended = time.perf_counter()
-        completed, loss = epoch, (scored or losses).total
+    course = _Course(trainer, epochs, stopping, surroundings)
+    course.resume()
+    course.run(validation)
+    return course.end()
+
+
+class _Course:
+    """The epochs of one fit."""
+
+    def __init__(self, trainer: Trainer, epochs: int, stopping: EarlyStopping, surroundings: Surroundings) -> None:
+        self._trainer, self._epochs, self._stopping, self._surroundings = trainer, epochs, stopping, surroundings
+        self._completed = self._best_epoch = 0
+        self._best_loss = math.inf
+        self._best_state: dict[str, Tensor] | None = None
+        """The best epoch's weights; None while there is no epoch, and where the last one is the best."""
+        self._ended = False
+        self._judged = time.perf_counter()
+
+    def run(self, validation: AnyDocuments | None) -> None:
+        """Train until the last epoch, or until it is time to stop."""
+        while self._completed < self._epochs and not self._ended and not self._asked_to_stop():
+            self._surroundings.reporter.epoch_started(self._completed + 1)
+            started = time.perf_counter()
+            losses = self._trainer.train_epoch(self)
+            trained = time.perf_counter()
+            if losses is None:  # stopped within the epoch
+                self.keep()
+                return
+            scored = None if validation is None else self._trainer.score(validation)
+            self._finish_epoch(losses, scored, trained - started, time.perf_counter() - trained)
+            self.keep()
+
+    def _finish_epoch(self, losses: Losses, scored: Losses | None, training: float, scoring: float) -> None:
+        epoch = self._completed = self._completed + 1
+        loss = (scored or losses).total
         if not math.isfinite(loss):
             raise AlgorithmError(
                 f"the loss is no longer a finite number in epoch {epoch}; lower learning_rate or set clip_gradient"
             )
-        if loss < best_loss:
-            best_epoch, best_loss = epoch, loss
-            best_state = None if epoch == epochs else {name: t.detach().clone() for name, t in trainer.state()}
-        trainer.epoch_ended(loss)
-        patience = stopping.observe(loss)
+        if loss < self._best_loss:
+            self._best_epoch, self._best_loss = epoch, loss
+            last = epoch == self._epochs
+            self._best_state = None if last else {name: t.detach().clone() for name, t in self._trainer.state()}
+        self._trainer.epoch_ended(loss)
+        patience = self._stopping.observe(loss)
+        self._ended = patience is not None and patience.exceeded
         coherence = None
-        if time.perf_counter() - judged > _COHERENCE_SECONDS:
-            coherence, judged = trainer.coherence(), time.perf_counter()
-        reporter.epoch_finished(
-            EpochReport(epoch, losses, scored, patience, trained - started, ended - trained, coherence)
+        # By the leader's clock, as all hosts have to take part.
+        seconds = time.perf_counter() - self._judged if self._surroundings.hosts.rank == 0 else 0.0
+        if self._surroundings.hosts.sum(np.array([seconds]))[0] > _COHERENCE_SECONDS:
+            coherence, self._judged = self._trainer.coherence(), time.perf_counter()
+        self._surroundings.reporter.epoch_finished(
+            EpochReport(epoch, losses, scored, patience, training, scoring, coherence)
         )
-        if (patience is not None and patience.exceeded) or should_stop():
-            break
-    if best_state is not None:
-        with torch.no_grad():
-            for name, tensor in trainer.state():
-                tensor.copy_(best_state[name])
-    return Outcome(best_epoch, best_loss, completed)
+
+    def end(self) -> Outcome:
+        """Leave the trainer with the best epoch's weights."""
+        if self._best_state is not None:
+            overwrite(self._trainer.state(), self._best_state)
+        return Outcome(self._best_epoch, self._best_loss, self._completed)
+
+    def stop(self) -> bool:
+        """Return whether this host was asked to stop."""
+        return self._surroundings.should_stop()
+
+    def due(self) -> bool:
+        """Return whether this host wants a snapshot before the epoch is over."""
+        return self._surroundings.keeper.due()
+
+    def _asked_to_stop(self) -> bool:
+        """Return whether any host was asked to stop."""
+        return bool(self._surroundings.hosts.sum(np.array([float(self.stop())]))[0])
+
+    def keep(self) -> None:
+        """Keep a snapshot."""
+        trainer = self._trainer.snapshot()
+        best = {} if self._best_state is None else to_arrays(iter(self._best_state.items()), _BEST)
+        facts = {
+            "trainer": trainer.facts, "stopping": self._stopping.facts(), "completed": self._completed,
+            "best_epoch": self._best_epoch, "best_loss": self._best_loss, "ended": self._ended,
+        }  # fmt: skip
+        self._surroundings.keeper.keep(Snapshot({**trainer.arrays, **best}, facts))
+
+    def resume(self) -> None:
+        """Go on from the snapshot that was kept, if there is one."""
+        snapshot = self._surroundings.keeper.restore()
+        if snapshot is None:
+            return
+        facts = snapshot.facts
+        self._trainer.restore(Snapshot(snapshot.arrays, facts["trainer"]))
+        self._stopping.restore(facts["stopping"])
+        self._completed, self._best_epoch = facts["completed"], facts["best_epoch"]
+        self._best_loss, self._ended = facts["best_loss"], facts["ended"]
+        self._best_state = below(snapshot.arrays, _BEST) or None

@@ -1,17 +1,27 @@
-"""What the hosts of a training job do together, seen from the arithmetic: they add up arrays. No torch."""
+"""What the hosts of a training job do together: they add up arrays, and tell each other bytes."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Doubles = NDArray[np.float64]
 
 
+class Pending(Protocol):
+    """Something that the hosts have begun to do together."""
+
+    def wait(self) -> None:
+        """Return when it is done."""
+
+
 class Hosts(Protocol):
-    """The hosts of a job, this one among them."""
+    """The hosts of a job, this one among them. What one of them calls, all must call, in one order."""
 
     rank: int
     """This host's place among them, from 0."""
@@ -20,10 +30,26 @@ class Hosts(Protocol):
     """How many there are."""
 
     def sum(self, array: Doubles) -> Doubles:
-        """Return the sum of every host's `array`, the same bits on every host. All hosts must call it, in one order."""
+        """Return the sum of every host's `array`, the same bits on every host."""
+
+    def reduce(self, tensor: Tensor, *, largest: bool = False) -> Pending:
+        """Begin to replace `tensor` by the sum of every host's, or by the largest of each number."""
+
+    def gather(self, data: bytes) -> list[bytes]:
+        """Return every host's `data`, by rank."""
+
+    def share(self, data: bytes) -> bytes:
+        """Return the leader's `data`, that of rank 0."""
 
     def leave(self) -> None:
         """Wait until every host is here, and part."""
+
+
+class Done:
+    """Nothing to wait for."""
+
+    def wait(self) -> None:
+        """Return."""
 
 
 class OneHost:
@@ -36,5 +62,20 @@ class OneHost:
         """Return `array`."""
         return array
 
+    def reduce(self, tensor: Tensor, *, largest: bool = False) -> Pending:
+        """Leave `tensor` as it is."""
+        return Done()
+
+    def gather(self, data: bytes) -> list[bytes]:
+        """Return the one host's `data`."""
+        return [data]
+
+    def share(self, data: bytes) -> bytes:
+        """Return `data`."""
+        return data
+
     def leave(self) -> None:
         """Do nothing."""
+
+
+ALONE: Hosts = OneHost()

@@ -12,6 +12,7 @@ from torch import Tensor
 from topicdock.algorithms.batches import Batch
 from topicdock.algorithms.decoder import Decoder
 from topicdock.algorithms.encoder import Encoder, EncoderSettings, to_numpy
+from topicdock.algorithms.hosts import Hosts
 
 
 class Network:
@@ -20,8 +21,10 @@ class Network:
     The decoder's weight and bias are one array, ``decoder``, of shape (K + 1, V).
     """
 
-    def __init__(self, settings: EncoderSettings, bias: NDArray[np.float32], generator: torch.Generator) -> None:
-        self.encoder = Encoder(settings, generator)
+    def __init__(
+        self, settings: EncoderSettings, bias: NDArray[np.float32], generator: torch.Generator, hosts: Hosts
+    ) -> None:
+        self.encoder = Encoder(settings, generator, hosts)
         spread = torch.randn(settings.feature_dim, settings.num_topics, generator=generator) * 0.02
         decoder = torch.cat([spread.t(), torch.from_numpy(bias)[None]]).contiguous().requires_grad_()
         self.weights = {**self.encoder.weights, "decoder": decoder}

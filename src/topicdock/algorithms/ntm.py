@@ -35,11 +35,13 @@ from torch import Tensor
 from topicdock.algorithms.batches import BatchSettings
 from topicdock.algorithms.early_stopping import EarlyStopping
 from topicdock.algorithms.encoder import EncoderSettings
-from topicdock.algorithms.fitting import Fit, train
+from topicdock.algorithms.fitting import Fit, Surroundings, train
+from topicdock.algorithms.hosts import ALONE, Hosts
 from topicdock.algorithms.network import Network
 from topicdock.algorithms.optimizers import Optimizer, OptimizerSettings, Parameter
 from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.progress import Reporter, SilentReporter
+from topicdock.algorithms.snapshots import Keeper, NoKeeper
 from topicdock.algorithms.variational import VariationalTrainer, background, expected_share
 from topicdock.corpus.documents import AnyDocuments, Documents, as_documents
 from topicdock.errors import AlgorithmError
@@ -58,6 +60,8 @@ def fit(
     vocabulary: tuple[str, ...] | None = None,
     reporter: Reporter | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    hosts: Hosts = ALONE,
+    keeper: Keeper | None = None,
 ) -> Fit:
     """Fit NTM to word counts.
 
@@ -72,19 +76,25 @@ def fit(
         Goes into the model.
     reporter : Reporter, optional
     should_stop : callable
-        Asked before every step; True ends training, and the best epoch so far is returned.
+        Asked at every step; True ends training, and the best epoch so far is returned.
+    hosts : Hosts
+        That fit one model together; `counts` and `validation` are this one's documents.
+    keeper : Keeper, optional
+        Has the snapshot to go on from, and is given those to go on from later.
 
     Raises
     ------
     AlgorithmError
         The loss left the finite numbers.
     """
-    hyperparameters = hyperparameters.resolve(counts.shape[0])
-    plan = hyperparameters.plan(counts.shape[0])
-    trainer = _Trainer(as_documents(counts), hyperparameters, plan)
+    documents = int(hosts.sum(np.array([float(counts.shape[0])]))[0])
+    hyperparameters = hyperparameters.resolve(documents, hosts.size)
+    plan = hyperparameters.plan(documents, hosts.size)
+    trainer = _Trainer(as_documents(counts), hyperparameters, plan, hosts)
     outcome = train(
         trainer, plan.epochs, EarlyStopping(plan.num_patience_epochs, hyperparameters.tolerance),
-        validation=validation, reporter=reporter or SilentReporter(), should_stop=should_stop,
+        validation=validation,
+        surroundings=Surroundings(reporter or SilentReporter(), should_stop, hosts, keeper or NoKeeper()),
     )  # fmt: skip
     arrays = trainer.network.export()
     if not all(np.isfinite(array).all() for array in arrays.values()):
@@ -99,18 +109,20 @@ class _Trainer(VariationalTrainer):
 
     network: Network
 
-    def __init__(self, counts: Documents, hyperparameters: NTMHyperparameters, plan: Plan) -> None:
+    def __init__(
+        self, counts: Documents, hyperparameters: NTMHyperparameters, plan: Plan, hosts: Hosts = ALONE
+    ) -> None:
         h = self._hyperparameters = hyperparameters
         generator = torch.Generator().manual_seed(h.seed)
         settings = EncoderSettings(
             h.feature_dim, h.num_topics, h.layer_sizes(), h.encoder_layers_activation,
             h.batch_norm, h.posterior_batch_norm, h.posterior_scale, h.posterior_noise or 1.0,
         )  # fmt: skip
-        bias = background(counts) if h.decoder_bias == "background" else np.zeros(h.feature_dim, np.float32)
-        network = Network(settings, bias, generator)
+        bias = background(counts, hosts) if h.decoder_bias == "background" else np.zeros(h.feature_dim, np.float32)
+        network = Network(settings, bias, generator, hosts)
         optimizer = Optimizer(self._parameters(network), OptimizerSettings(
             h.optimizer, h.learning_rate, h.weight_decay, h.rescale_gradient, h.clip_gradient,
-            h.lazy_updates and expected_share(counts, plan.mini_batch_size) < _LAZY_SHARE,
+            h.lazy_updates and expected_share(counts, plan.mini_batch_size * hosts.size, hosts) < _LAZY_SHARE,
         ))  # fmt: skip
         batching = BatchSettings(
             plan.mini_batch_size, h.sub_sample, h.seed, h.encoder_input, h.predict_unseen,
@@ -119,7 +131,9 @@ class _Trainer(VariationalTrainer):
         super().__init__(
             counts, network, Prior.laplace(h.prior_alpha, h.num_topics) if h.prior == "dirichlet" else Prior(1.0),
             optimizer, batching, epochs=plan.epochs, schedule=h.learning_rate_schedule, generator=generator,
+            hosts=hosts,
         )  # fmt: skip
+        self._documents = int(hosts.sum(np.array([float(counts.shape[0])]))[0])
 
     def _parameters(self, network: Network) -> list[Parameter]:
         parameters = []
@@ -142,7 +156,7 @@ class _Trainer(VariationalTrainer):
         In nats per document: ``precision / 2 |W|^2 / D``, and ``exclusivity / D`` times the sum over words and pairs of
         topics of the product of their weights, where both are positive.
         """
-        documents = self._counts.shape[0]
+        documents = self._documents
         precision, exclusivity = (
             self._hyperparameters.projection_precision,
             self._hyperparameters.projection_exclusivity,

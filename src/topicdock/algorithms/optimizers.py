@@ -74,30 +74,46 @@ class Optimizer:
     """
 
     def __init__(self, parameters: list[Parameter], settings: OptimizerSettings) -> None:
-        self._parameters, self._settings = parameters, settings
+        self.parameters, self._settings = parameters, settings
         self._lazy = settings.lazy and settings.name == "adam" and not settings.weight_decay
-        self._steps = 0
+        self.steps = 0
+        """How many have been taken."""
 
     @property
     def learning_rate(self) -> float:
         """The learning rate that was set, before any schedule's factor."""
         return self._settings.learning_rate
 
+    def state(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield what the rules remember of each parameter, by a name of slashes."""
+        for number, parameter in enumerate(self.parameters):
+            yield from _flatten(parameter.state, str(number))
+
+    def restore(self, state: Mapping[str, Tensor], steps: int) -> None:
+        """Take over what :meth:`state` yielded after so many steps."""
+        self.steps = steps
+        for name, tensor in state.items():
+            number, *path = name.split("/")
+            place = self.parameters[int(number)].state
+            for part in path[:-1]:
+                place = place.setdefault(part, {})
+            place[path[-1]] = tensor
+
     @torch.no_grad()
     def step(self, factor: float = 1.0) -> None:
         """Take one step with the learning rate multiplied by `factor`, and forget the gradients."""
-        self._steps += 1
+        self.steps += 1
         settings = self._settings
         if settings.clip_norm != float("inf"):
             self._limit_norm()
-        for parameter in self._parameters:
+        for parameter in self.parameters:
             rate = settings.learning_rate * factor * parameter.rate
             gradient = parameter.tensor.grad
             if parameter.layer is not None and parameter.layer.gradient is not None:
                 rows, parameter.layer.gradient = parameter.layer.gradient, None
                 if self._lazy:
                     values = self._prepare(rows.values, parameter.tensor, None)
-                    _adam_rows(parameter, RowGradient(rows.rows, values), rate, self._steps)
+                    _adam_rows(parameter, RowGradient(rows.rows, values), rate, self.steps)
                     continue
                 for block, gradient in _blocks(parameter, rows):
                     self._update(block, gradient, rate)
@@ -108,12 +124,12 @@ class Optimizer:
     def _update(self, parameter: Parameter, gradient: Tensor, rate: float) -> None:
         decay = self._decay(parameter)
         gradient = self._prepare(gradient, parameter.tensor, decay)
-        RULES[self._settings.name](parameter, gradient, rate, decay, self._steps)
+        RULES[self._settings.name](parameter, gradient, rate, decay, self.steps)
 
     def _limit_norm(self) -> None:
         """Shorten all gradients by one factor, so that their norm is at most ``clip_norm``."""
-        gradients = [p.tensor.grad for p in self._parameters if p.tensor.grad is not None]
-        gradients += [p.layer.gradient.values for p in self._parameters if p.layer and p.layer.gradient]
+        gradients = [p.tensor.grad for p in self.parameters if p.tensor.grad is not None]
+        gradients += [p.layer.gradient.values for p in self.parameters if p.layer and p.layer.gradient]
         norm = math.sqrt(sum(float(gradient.square().sum()) for gradient in gradients))
         if norm > self._settings.clip_norm:
             for gradient in gradients:
@@ -137,6 +153,14 @@ class Optimizer:
         if settings.clip_gradient != float("inf"):
             gradient = gradient.clamp_(-settings.clip_gradient, settings.clip_gradient)
         return gradient
+
+
+def _flatten(state: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Tensor]]:
+    for name, value in state.items():
+        if isinstance(value, Tensor):
+            yield f"{prefix}/{name}", value
+        else:
+            yield from _flatten(value, f"{prefix}/{name}")
 
 
 def _blocks(parameter: Parameter, gradient: RowGradient) -> Iterator[tuple[Parameter, Tensor]]:

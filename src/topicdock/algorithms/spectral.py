@@ -24,6 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from topicdock.algorithms.hosts import ALONE, Hosts
+from topicdock.algorithms.samples import sample
 from topicdock.corpus.documents import AnyDocuments, as_documents
 
 Floats = NDArray[np.float32]
@@ -39,23 +41,19 @@ _CLUSTERING_ROUNDS = 30
 _CLUSTERING_TRIES = 4
 
 
-def embed_words(counts: AnyDocuments, size: int, seed: int) -> Floats:
+def embed_words(counts: AnyDocuments, size: int, seed: int, hosts: Hosts = ALONE) -> Floats:
     """Return word embeddings, shape (V, `size`), of length 1 or, for words without company, 0.
 
     Parameters
     ----------
     counts : csr_matrix or Documents, shape (D, V)
-        Of more than 50,000 documents so many are drawn.
+        This host's documents. Of more than 50,000 that all hosts have so many are drawn.
     size : int
         E. Columns beyond the rank of M are zeros.
     """
     generator = np.random.default_rng(seed)
-    documents = counts.shape[0]
-    rows = np.arange(documents)
-    if documents > _MOST_DOCUMENTS:
-        rows = np.sort(generator.choice(documents, _MOST_DOCUMENTS, replace=False))
-    sample = as_documents(counts).take(rows)
-    presence = csr_matrix((np.ones(sample.nnz, np.float32), sample.indices, sample.indptr), sample.shape)
+    drawn = sample(as_documents(counts), _MOST_DOCUMENTS, generator, hosts)
+    presence = csr_matrix((np.ones(drawn.nnz, np.float32), drawn.indices, drawn.indptr), drawn.shape)
     vocabulary_size = counts.shape[1]
     rank = min(size + _SPARE, vocabulary_size)
     basis: Floats = generator.standard_normal((vocabulary_size, rank)).astype(np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, Protocol
@@ -13,10 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from topicdock.algorithms.batches import Batch, BatchSettings, iterate
+from topicdock.algorithms.batches import Batch, BatchSettings, Shards, iterate
+from topicdock.algorithms.exchange import Alone, Exchange, Together
+from topicdock.algorithms.hosts import ALONE, Hosts
 from topicdock.algorithms.optimizers import Optimizer
 from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.progress import Losses
+from topicdock.algorithms.snapshots import Snapshot
+from topicdock.algorithms.state import below, overwrite, to_arrays
 from topicdock.corpus.documents import AnyDocuments, Documents, as_documents, count_holders, count_occurrences
 from topicdock.evaluation import npmi
 
@@ -57,6 +61,37 @@ class Annealing:
     least_rate: float = 1e-5
 
 
+class Watch(Protocol):
+    """What is asked between two steps."""
+
+    def stop(self) -> bool:
+        """Return whether this host was asked to stop."""
+
+    def due(self) -> bool:
+        """Return whether this host wants a snapshot before the epoch is over."""
+
+    def keep(self) -> None:
+        """Keep a snapshot."""
+
+
+class Unwatched:
+    """Nobody asks anything."""
+
+    def stop(self) -> bool:
+        """Return False."""
+        return False
+
+    def due(self) -> bool:
+        """Return False."""
+        return False
+
+    def keep(self) -> None:
+        """Do nothing."""
+
+
+UNWATCHED: Watch = Unwatched()
+
+
 class VariationalTrainer:
     """Network, optimiser and random numbers of one fit.
 
@@ -64,6 +99,11 @@ class VariationalTrainer:
     ----------
     schedule : str or Annealing
         ``constant``, ``one_cycle`` over all `epochs`, or annealing by the loss.
+    generator : torch.Generator
+        What the network draws from while it learns; it is seeded anew for each step and host, so that a step depends on
+        nothing but the weights and its number.
+    hosts : Hosts
+        That learn together, each from documents of its own. They begin with the leader's weights.
     """
 
     def __init__(
@@ -77,41 +117,61 @@ class VariationalTrainer:
         epochs: int,
         schedule: Literal["constant", "one_cycle"] | Annealing,
         generator: torch.Generator,
+        hosts: Hosts,
     ) -> None:
         self.network = network
-        self._counts, self._prior, self._optimizer, self._batching = counts, prior, optimizer, batching
-        self._epoch, self._epochs, self._schedule, self._generator = 0, epochs, schedule, generator
+        self._counts, self._prior, self._optimizer = counts, prior, optimizer
+        self._epochs, self._schedule, self._generator, self._hosts = epochs, schedule, generator, hosts
+        self._batching = replace(batching, shards=Shards.of(hosts, counts.shape[0]))
+        self._exchange: Exchange = Alone() if hosts.size == 1 else Together(hosts, optimizer.parameters)
+        self._epoch = self._batch = 0
+        """The epoch that is under way, or was last, and how many of its batches lie behind; 0 when it is over."""
+        self._sums = _Sums()
         self._losses: list[float] = []
         self._annealed = 1.0
+        if hosts.size > 1:
+            self._begin_alike()
 
-    def train_epoch(self, should_stop: Callable[[], bool]) -> Losses | None:
-        """Take one pass over the documents (or over the share to be sampled); None if stopped before its end."""
-        self._epoch += 1
-        total = _Sums()
-        drawn = math.ceil(self._batching.sub_sample * self._counts.shape[0])
-        batches = math.ceil(drawn / self._batching.mini_batch_size)
-        for number, batch in enumerate(iterate(self._counts, self._batching, self._epoch)):
-            if should_stop():
-                return None
-            done = (self._epoch - 1 + number / batches) / self._epochs
-            total.add(batch, *self._step(batch, done))
-        return total.losses()
+    def train_epoch(self, watch: Watch = UNWATCHED) -> Losses | None:
+        """Take one pass over the documents (or over the share to be sampled); None if stopped before its end.
+
+        After a stop, or a restored snapshot, the next call goes on with the batch that would have been next.
+        """
+        if not self._batch:
+            self._epoch, self._sums = self._epoch + 1, _Sums()
+        sizes = self._batching.sizes(self._counts.shape[0])
+        steps = math.ceil(self._batching.draw(self._counts.shape[0]) / self._batching.mini_batch_size)
+        steps = len(sizes) if self._hosts.size > 1 else steps
+        for batch in iterate(self._counts, self._batching, self._epoch, self._batch):
+            done = (self._epoch - 1 + self._batch / steps) / self._epochs
+            losses, stop, due = self._step(batch, sizes[self._batch], done, watch)
+            self._sums.add(losses)
+            self._batch += 1
+            if self._batch < len(sizes):
+                if stop:
+                    return None
+                if due:
+                    watch.keep()
+        self._batch = 0
+        return self._sums.losses()
 
     @torch.no_grad()
     def score(self, counts: AnyDocuments) -> Losses:
-        """Return the losses of documents, shape (D, V), at the posterior's mean."""
-        total = _Sums()
+        """Return the losses of all hosts' documents, of which this one has `counts`, at the posterior's mean."""
+        sums = _Sums()
         for block in as_documents(counts).blocks(_SCORING_BATCH):
             batch = Batch.of(block, self._batching.encoder_input)
             mu, logvar = self.network.posterior(batch, training=False)
             recon, _ = self.network.reconstruct(torch.softmax(mu, 1), batch)
-            total.add(batch, float(recon), float(self._prior.divergence(mu, logvar).sum()))
+            kl = self._prior.divergence(mu, logvar).sum()
+            sums.add([float(recon), float(kl), batch.words(), float(len(batch))])
+        losses = _Sums(self._hosts.sum(sums.values)).losses()
         # Counted in the job's batches, whatever is convenient here.
-        return replace(total.losses(), batches=math.ceil(counts.shape[0] / self._batching.mini_batch_size))
+        return replace(losses, batches=math.ceil(losses.documents / self._batching.mini_batch_size))
 
     def coherence(self) -> float:
-        """Return the mean NPMI of the topics as they stand, by up to 20,000 of the training documents."""
-        return float(np.mean(npmi(self._sample, self.network.top_words(_COHERENCE_WORDS))))
+        """Return the mean NPMI of the topics as they stand, by up to 20,000 of each host's training documents."""
+        return float(np.mean(npmi(self._sample, self.network.top_words(_COHERENCE_WORDS), self._hosts.sum)))
 
     @cached_property
     def _sample(self) -> Documents:
@@ -135,40 +195,74 @@ class VariationalTrainer:
         """Yield everything that training changes, by name."""
         return self.network.state()
 
+    def snapshot(self) -> Snapshot:
+        """Return all that decides about the steps to come; the same on every host."""
+        facts = {
+            "steps": self._optimizer.steps, "epoch": self._epoch, "batch": self._batch,
+            "sums": self._sums.values.tolist(), "sums_batches": self._sums.batches,
+            "losses": list(self._losses), "annealed": self._annealed,
+        }  # fmt: skip
+        return Snapshot(to_arrays(self.state(), "weights") | to_arrays(self._optimizer.state(), "optimizer"), facts)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Stand where :meth:`snapshot` was called."""
+        facts = snapshot.facts
+        overwrite(self.state(), below(snapshot.arrays, "weights"))
+        self._optimizer.restore(below(snapshot.arrays, "optimizer"), facts["steps"])
+        self._epoch, self._batch = facts["epoch"], facts["batch"]
+        self._sums = _Sums(np.array(facts["sums"]), facts["sums_batches"])
+        self._losses, self._annealed = list(facts["losses"]), facts["annealed"]
+
     def add_priors(self) -> None:
         """Add to the gradients what does not come from documents; nothing, unless a model has priors on weights."""
 
-    def _step(self, batch: Batch, done: float) -> tuple[float, float]:
-        """Take one step; `done` is the share of the whole training that lies behind."""
+    def _begin_alike(self) -> None:
+        """Take the leader's weights: what hosts compute alike may differ in the last bit where their processors do."""
+        for _, tensor in self.state():
+            if self._hosts.rank:
+                tensor.detach().zero_()
+            self._hosts.reduce(tensor.detach()).wait()
+
+    def _step(self, batch: Batch, size: int, done: float, watch: Watch) -> tuple[list[float], bool, bool]:
+        """Take one step; `size` are the documents of all hosts' batches, `done` is the share of training that is over.
+
+        Returns the sums over all hosts of what :class:`_Sums` adds up, and whether any of them was asked to stop, or
+        wants a snapshot.
+        """
+        entropy = [self._batching.seed, self._optimizer.steps, self._hosts.rank]
+        self._generator.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+        self._exchange.begin(batch)
         mu, logvar = self.network.posterior(batch, training=True)
-        noise = torch.randn(mu.shape, generator=self._generator)
-        theta = torch.softmax(mu + torch.exp(0.5 * logvar) * noise, 1)
+        theta = torch.softmax(mu + torch.exp(0.5 * logvar) * self._draw_noise(mu.shape), 1)
         recon, price = self.network.reconstruct(theta, batch)
         kl = self._prior.divergence(mu, logvar).sum()
         total = recon + kl if price is None else recon + kl + price
-        (total / len(batch)).backward()  # type: ignore[no-untyped-call]
+        (total / size).backward()  # type: ignore[no-untyped-call]
+        figures = [float(recon.detach()), float(kl.detach()), batch.words(), float(len(batch))]
+        *losses, stop, due = self._exchange.finish([*figures, float(watch.stop()), float(watch.due())])
         self.add_priors()
         self._optimizer.step(one_cycle_factor(done) if self._schedule == "one_cycle" else self._annealed)
-        return float(recon.detach()), float(kl.detach())
+        return losses, stop > 0, due > 0
+
+    def _draw_noise(self, shape: torch.Size) -> Tensor:
+        return torch.randn(shape, generator=self._generator)
 
 
 class _Sums:
-    """Adds up the losses of batches."""
+    """Adds up, over batches: reconstruction errors, divergences, words and documents."""
 
-    def __init__(self) -> None:
-        self._recon = self._kl = self._words = 0.0
-        self._documents = self._batches = 0
+    def __init__(self, values: NDArray[np.float64] | None = None, batches: int = 0) -> None:
+        self.values = np.zeros(4) if values is None else values
+        self.batches = batches
 
-    def add(self, batch: Batch, recon: float, kl: float) -> None:
-        self._recon += recon
-        self._kl += kl
-        self._words += float(batch.lengths.sum(dtype=torch.float64))
-        self._documents += len(batch)
-        self._batches += 1
+    def add(self, values: Sequence[float]) -> None:
+        self.values = self.values + values
+        self.batches += 1
 
     def losses(self) -> Losses:
-        words = max(self._words, 1.0)  # documents without any word have a divergence all the same
-        return Losses(self._recon / words, self._kl / words, self._documents, self._batches)
+        recon, kl, words, documents = self.values.tolist()
+        words = max(words, 1.0)  # documents without any word have a divergence all the same
+        return Losses(recon / words, kl / words, int(documents), self.batches)
 
 
 def one_cycle_factor(done: float) -> float:
@@ -181,14 +275,15 @@ def one_cycle_factor(done: float) -> float:
     return max(0.5 * (1 + math.cos(math.pi * (done - _WARM_UP) / (1 - _WARM_UP))), _LEAST_FACTOR)
 
 
-def expected_share(counts: AnyDocuments, batch: int) -> float:
-    """Return the share of the vocabulary that `batch` documents drawn from `counts` can be expected to hold."""
-    held_by = count_holders(as_documents(counts)) / counts.shape[0]
+def expected_share(counts: AnyDocuments, batch: int, hosts: Hosts = ALONE) -> float:
+    """Return the share of the vocabulary that `batch` documents of all hosts can be expected to hold."""
+    sums = hosts.sum(np.append(count_holders(as_documents(counts)), float(counts.shape[0])))
+    held_by = sums[:-1] / sums[-1]
     return float(np.mean(-np.expm1(batch * np.log1p(-np.minimum(held_by, 1 - 1e-9)))))
 
 
-def background(counts: AnyDocuments) -> NDArray[np.float32]:
-    """Return the log of each word's frequency in the corpus, shape (V,), half an occurrence added to each."""
-    occurrences = count_occurrences(as_documents(counts)) + 0.5
+def background(counts: AnyDocuments, hosts: Hosts = ALONE) -> NDArray[np.float32]:
+    """Return the log of each word's frequency in all hosts' documents, shape (V,), half an occurrence added to each."""
+    occurrences = hosts.sum(count_occurrences(as_documents(counts))) + 0.5
     log_frequencies: NDArray[np.float32] = np.log(occurrences / occurrences.sum()).astype(np.float32)
     return log_frequencies

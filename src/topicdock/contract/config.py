@@ -132,6 +132,18 @@ def read_cluster(layout: Layout) -> Cluster:
     return Cluster(current, tuple(sorted(set(hosts))), str(content.get("network_interface_name") or ""))
 
 
+def read_checkpoint_path(layout: Layout) -> Path | None:
+    """Return the folder for the job's checkpoints, or None if it has none.
+
+    It has one where checkpointconfig.json is, or where the customary folder is: an outage between two jobs that share
+    it, as a folder mounted into a container, is an interruption as well.
+    """
+    content = _read_object(layout.checkpoint_config)
+    if content is not None:
+        return Path(str(content.get("LocalPath") or layout.checkpoints))
+    return layout.checkpoints if layout.checkpoints.is_dir() else None
+
+
 def _read_object(path: Path) -> dict[str, Any] | None:
     """Return a file's JSON object, or None where there is no such file or nothing in it."""
     try:

@@ -36,6 +36,16 @@ class Layout:
         """The file that names this host and its peers."""
         return self.base / "input" / "config" / "resourceconfig.json"
 
+    @property
+    def checkpoint_config(self) -> Path:
+        """The file that says where checkpoints go, if the job has any."""
+        return self.base / "input" / "config" / "checkpointconfig.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoints go unless the job says something else."""
+        return self.base / "checkpoints"
+
     def channel(self, name: str) -> Path:
         """Return the folder of a channel in File and FastFile mode."""
         return self.base / "input" / "data" / name

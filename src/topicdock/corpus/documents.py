@@ -153,6 +153,27 @@ def count_holders(documents: Documents) -> NDArray[np.float64]:
     return _sum_by_word(documents, weigh=False)
 
 
+def checksum(documents: Documents) -> int:
+    """Return a number of 40 bits that other documents are most unlikely to have; their order does not matter.
+
+    The sum over documents of a hash of each, which is that of the sum of the hashes of its words and counts: so the
+    parts of a corpus can be summed apart, and the sums added up.
+    """
+    total = np.zeros(1, np.uint64)
+    for block in documents.blocks():
+        words = _mix(block.indices.astype(np.uint64) << np.uint64(32) | block.data.view(np.uint32))
+        ends = np.concatenate([np.zeros(1, np.uint64), np.cumsum(words)])
+        total += _mix(ends[block.indptr[1:]] - ends[block.indptr[:-1]]).sum(keepdims=True)
+    return int(total[0]) & ((1 << 40) - 1)
+
+
+def _mix(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return hashes of numbers: the finaliser of MurmurHash3."""
+    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+        numbers = (numbers ^ (numbers >> np.uint64(33))) * np.uint64(factor)
+    return numbers ^ (numbers >> np.uint64(33))
+
+
 def _sum_by_word(documents: Documents, *, weigh: bool) -> NDArray[np.float64]:
     size = documents.shape[1]
     total = np.zeros(size)

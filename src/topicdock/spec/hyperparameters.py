@@ -128,8 +128,8 @@ class Hyperparameters(BaseModel):
             )
         return parsed
 
-    def resolve(self, documents: int) -> Self:
-        """Return these hyperparameters with every ``auto`` that depends on the number of documents replaced."""
+    def resolve(self, documents: int, hosts: int = 1) -> Self:
+        """Return these hyperparameters with every ``auto`` that depends on the documents and hosts replaced."""
         return self
 
     def contradictions(self) -> list[str]:

@@ -79,8 +79,8 @@ class LDAHyperparameters(Hyperparameters):
     )
     seed: Integer = Field(0, ge=0, le=2**31 - 1, description="Fixes everything random; the same seed, the same model.")
 
-    def resolve(self, documents: int) -> Self:
-        """Return these hyperparameters with every ``auto`` that depends on the number of documents replaced."""
+    def resolve(self, documents: int, hosts: int = 1) -> Self:
+        """Return these hyperparameters with every ``auto`` that depends on the documents and hosts replaced."""
         return self.model_copy(update={"mini_batch_size": self.mini_batch_size or documents})
 
 

@@ -182,18 +182,22 @@ class NTMHyperparameters(Hyperparameters):
             return (max(_LEAST_WIDTH, 2 * self.num_topics),)
         return (3 * self.num_topics, 2 * self.num_topics)
 
-    def resolve(self, documents: int) -> Self:
-        """Return these hyperparameters with every ``auto`` that depends on the number of documents replaced."""
+    def resolve(self, documents: int, hosts: int = 1) -> Self:
+        """Return these hyperparameters with every ``auto`` that depends on the documents and hosts replaced."""
         noise = min(1.0, 10 / self.num_topics) if self.posterior_noise is None else self.posterior_noise
         factor = self.projection_rate_factor or (_ADAM_FACTOR if self.optimizer == "adam" else 1.0)
         automatic = {"posterior_noise": noise, "projection_rate_factor": factor}
-        return self.model_copy(update={**asdict(self.plan(documents)), **automatic})
+        return self.model_copy(update={**asdict(self.plan(documents, hosts)), **automatic})
 
-    def plan(self, documents: int) -> Plan:
-        """Return batch size, epochs and patience for a corpus of `documents`."""
+    def plan(self, documents: int, hosts: int = 1) -> Plan:
+        """Return batch size of each host, epochs and patience for a corpus of `documents` that `hosts` share.
+
+        Left to us, the batches of all hosts together are what the batch of one host would be.
+        """
         documents = math.ceil(self.sub_sample * documents)  # of an epoch
-        size = self.mini_batch_size or min(_BATCH, max(_LEAST_BATCH, documents // _LEAST_BATCHES), documents)
-        epochs = self.epochs or max(_LEAST_EPOCHS, math.ceil(_STEPS / math.ceil(documents / size)))
+        whole = min(_BATCH, max(_LEAST_BATCH, documents // _LEAST_BATCHES), documents)
+        size = self.mini_batch_size or math.ceil(whole / hosts)
+        epochs = self.epochs or max(_LEAST_EPOCHS, math.ceil(_STEPS / math.ceil(documents / (size * hosts))))
         patience = self.num_patience_epochs or (epochs + 1 if self.learning_rate_schedule == "one_cycle" else 3)
         return Plan(size, epochs, patience)
 

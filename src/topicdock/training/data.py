@@ -55,8 +55,8 @@ def read_training_data(
     Parameters
     ----------
     part : tuple of int
-        This host's number, from 0, and how many hosts there are. Of training documents that every host has, each host
-        keeps its part; a part may be empty.
+        This host's number, from 0, and how many hosts there are. Of documents that every host has, each host keeps its
+        part; a part may be empty.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def read_training_data(
             "Every host has all training documents; this one, number %d of %d, takes %d of them.",
             rank + 1, hosts, train.shape[0],
         )  # fmt: skip
-    held_out = {name: _read_held_out(channels.get(name), feature_dim) for name in ("validation", "test")}
+    held_out = {name: _read_held_out(channels.get(name), feature_dim, part) for name in ("validation", "test")}
     vocabulary = _read_vocabulary(channels.get(AUXILIARY), feature_dim)
     vectors = read_judging_vectors(channels.get(AUXILIARY), vocabulary, {VOCABULARY, MANIFEST})
     embeddings = None
@@ -144,12 +144,15 @@ def _read(channel: ChannelConfig, feature_dim: int) -> csr_matrix:
     return counts
 
 
-def _read_held_out(channel: ChannelConfig | None, feature_dim: int) -> Documents | None:
-    counts = None if channel is None else _read(channel, feature_dim)
-    if channel is not None and counts is not None and counts.nnz == 0:
+def _read_held_out(channel: ChannelConfig | None, feature_dim: int, part: tuple[int, int]) -> Documents | None:
+    if channel is None:
+        return None
+    counts = _read(channel, feature_dim)
+    if counts.nnz == 0:
         _logger.warning("The channel %s holds no words; the job goes on as if it were not there.", channel.name)
         return None
-    return None if counts is None else InMemory(counts)
+    rank, hosts = part
+    return InMemory(counts) if channel.sharded or hosts == 1 else InMemory(counts[rank::hosts])
 
 
 def check_has_words(train: Documents, words: float) -> None:

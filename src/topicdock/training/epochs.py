@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from topicdock.algorithms.hosts import Hosts
 from topicdock.algorithms.progress import EpochReport, Losses, Patience
 from topicdock.contract.logs import format_progress, format_quality, format_throughput
 from topicdock.corpus.documents import Documents
 from topicdock.model import TopicModel
 from topicdock.spec.algorithm import Specification
 from topicdock.spec.hyperparameters import Hyperparameters
+from topicdock.training.checkpoints import JobCheckpoints
 from topicdock.training.data import TrainingData
 from topicdock.training.log import JobLog
 
@@ -33,15 +35,27 @@ class EpochRun(JobLog):
     host : str
     hyperparameters : mapping
         With every ``auto`` resolved; ``epochs`` and ``mini_batch_size`` are read.
+    hosts : Hosts
+        That share the documents.
+    checkpoints : JobCheckpoints
     """
 
-    def __init__(self, specification: Specification, host: str, hyperparameters: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        specification: Specification,
+        host: str,
+        hyperparameters: Mapping[str, Any],
+        hosts: Hosts,
+        checkpoints: JobCheckpoints,
+    ) -> None:
         super().__init__(specification.log_name, host)
+        self._hosts, self._checkpoints = hosts, checkpoints
+        checkpoints.log_facts, checkpoints.log_restored = self._facts, self._restore
         self._specification = specification
         self._algorithm = importlib.import_module(specification.module)
         self._epochs, self._batch_size = hyperparameters["epochs"], hyperparameters["mini_batch_size"]
         self._epoch_began = self.began
-        self._records = self._batches = 0
+        self._records = self._batches = self._epochs_before = 0
         self._largest_epoch = (0, 0)
         self._fit: Fit | None = None
 
@@ -50,8 +64,10 @@ class EpochRun(JobLog):
         self._fit = self._algorithm.fit(
             data.train, hyperparameters,
             validation=data.validation, vocabulary=data.vocabulary, reporter=self, should_stop=should_stop,
+            hosts=self._hosts, keeper=self._checkpoints,
             **({"word_vectors": data.embeddings} if self._specification.takes_word_vectors else {}),
         )  # fmt: skip
+        self._checkpoints.finish()
         return self._fit.model
 
     def score(self, validation: Documents | None) -> dict[str, Any]:
@@ -117,11 +133,27 @@ class EpochRun(JobLog):
                 "Coherence of the topics so far (npmi of a sample of the training data): %.3f", report.coherence
             )
         if percent < 100:
-            left = (time.time() - self.began) * (100 / percent - 1)
+            # An epoch of a job that was interrupted took no time of this one.
+            left = (time.time() - self.began) / (report.epoch - self._epochs_before) * (self._epochs - report.epoch)
             _logger.info("About %.0f seconds left, if every epoch is run.", left)
         self._log_counters(report)
         _logger.info(format_throughput(self.host, train.documents / max(report.train_seconds, 1e-9)))
         _logger.info("")
+
+    def _facts(self) -> dict[str, Any]:
+        """Return what the lines to come depend on."""
+        return {
+            "losses": self.losses, "records": self._records, "batches": self._batches,
+            "largest_epoch": self._largest_epoch,
+        }  # fmt: skip
+
+    def _restore(self, facts: Mapping[str, Any]) -> None:
+        """Go on with the lines of a job that was interrupted."""
+        self.losses = [(epoch, training, held_out) for epoch, training, held_out in facts["losses"]]
+        self._records, self._batches = facts["records"], facts["batches"]
+        self._largest_epoch = (facts["largest_epoch"][0], facts["largest_epoch"][1])
+        self._epochs_before = len(self.losses)
+        _logger.info("Training goes on after epoch %d.", self._epochs_before)
 
     def _log_scoring(self, losses: Losses) -> None:
         """Log the losses on documents that were not trained on."""

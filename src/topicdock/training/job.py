@@ -10,22 +10,21 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from topicdock.algorithms.hosts import Hosts
 from topicdock.artifact import save_model
-from topicdock.contract.config import Cluster, read_channels, read_cluster, read_hyperparameters
+from topicdock.contract.config import read_channels, read_cluster, read_hyperparameters
 from topicdock.contract.failure import STOPPED, SUCCESS, report_failure
 from topicdock.contract.layout import Layout
 from topicdock.contract.logs import configure_logging, parse_level
 from topicdock.contract.stopping import Stopped, StopRequest
-from topicdock.corpus.documents import InMemory, count_words
-from topicdock.errors import CustomerError
+from topicdock.corpus.documents import count_words
 from topicdock.model import TopicModel
 from topicdock.spec.registry import choose_algorithm
+from topicdock.training.checkpoints import describe_job, open_checkpoints
 from topicdock.training.data import TrainingData, check_has_words, read_training_data
 from topicdock.training.epochs import EpochRun
-from topicdock.training.hosts import join
+from topicdock.training.hosts import complete, gather_sample, join
 from topicdock.training.log import JobLog, log_configuration, log_resolved
 from topicdock.training.moments import MomentRun
 from topicdock.training.report import REPORT_FILE, Report
@@ -70,23 +69,23 @@ def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest) -> N
         given, final, str(layout.hyperparameters),
     )  # fmt: skip
     cluster = read_cluster(layout)
-    if specification.by_epochs:
-        _check_single(cluster)
     channels = read_channels(layout, [channel.name for channel in specification.channels])
     # Several hosts meet before anything is read, so that one that fails while it reads is missed at once.
-    hosts = join(cluster, environment)
-    data = read_training_data(channels, specification, final["feature_dim"], (hosts.rank, hosts.size))
+    hosts = join(cluster, environment, layout)
+    data = complete(read_training_data(channels, specification, final["feature_dim"], (hosts.rank, hosts.size)), hosts)
     words, documents = hosts.sum(np.array([count_words(data.train), float(data.train.shape[0])])).tolist()
     check_has_words(data.train, words)
     threads = importlib.import_module("topicdock.algorithms.threads").use_available_cores()
     _logger.info("Number of GPUs being used: 0; number of threads: %d", threads)
-    resolved = hyperparameters.resolve(int(documents)).model_dump()
+    resolved = hyperparameters.resolve(int(documents), hosts.size).model_dump()
     log_resolved(final, resolved, int(documents))
-    run: EpochRun | MomentRun = (
-        EpochRun(specification, cluster.current_host, resolved)
-        if specification.by_epochs
-        else MomentRun(specification, cluster.current_host, resolved, hosts)
-    )
+    run: EpochRun | MomentRun
+    if specification.by_epochs:
+        checkpoints = open_checkpoints(layout, describe_job(specification.name, resolved, data, hosts), hosts)
+        run = EpochRun(specification, cluster.current_host, resolved, hosts, checkpoints)
+    else:
+        _logger.info("Checkpoint loading and saving are disabled.")
+        run = MomentRun(specification, cluster.current_host, resolved, hosts)
     run.took("setuptime", time.perf_counter() - began)
     stop.defer()
     began = time.perf_counter()
@@ -111,23 +110,22 @@ def _finish(
     training = {**run.score(data.validation), "documents": documents}
     topics = TopicReport.of(model, data.train, data.word_vectors, hosts.sum)
     topics.log(with_vocabulary=data.vocabulary is not None)
-    report = Report(model, data.train)
+    report = Report(model, data.train if hosts.size == 1 else gather_sample(data.train, hosts))
     training |= topics.summary() | report.figures(topics, run.losses)
     if data.text_rules is not None:
         model.metadata = replace(model.metadata, text_rules=data.text_rules.to_mapping())
     if data.embeddings is not None:
         training["words_without_vectors"] = int((~data.embeddings.known).sum())
     if data.test is not None:
-        training |= measure_completion(model, data.test)
+        training |= measure_completion(model, data.test, hosts.sum)
     run.took("model.score.time", time.perf_counter() - began)
     if layout is not None:
         _save(model, training, topics, layout, run)
         report.save(layout.output_data / REPORT_FILE)
-    if not hosts.sum(np.array([float(data.test is not None)]))[0]:
+    if data.test is None:
         _logger.info("Test data is not provided.")
-    else:  # on every host, as they add up their parts
-        nothing = InMemory(csr_matrix((0, model.feature_dim), dtype=np.float32))
-        run.score_test(nothing if data.test is None else data.test)
+    else:
+        run.score_test(data.test)
     run.log_times()
 
 
@@ -141,14 +139,3 @@ def _save(model: TopicModel, training: dict[str, Any], topics: TopicReport, layo
     except OSError as error:  # the model holds everything; the job need not fail for a second copy of its topics
         _logger.warning("%s could not be written: %s.", layout.output_data / TOPICS_FILE, error.strerror or error)
     log.took("model.serialize.time", time.perf_counter() - began)
-
-
-def _check_single(cluster: Cluster) -> None:
-    if len(cluster.hosts) > 1:
-        raise CustomerError(
-            "this version trains NTM and ETM on one host, LDA on several",
-            where="resourceconfig.json, hosts",
-            got=", ".join(cluster.hosts),
-            allowed="one host",
-            todo="set instance_count=1, or algorithm=lda",
-        )

@@ -106,10 +106,13 @@ class TopicReport:
         path.write_bytes(orjson.dumps({**self.summary(), "topics": topics}, option=orjson.OPT_INDENT_2))
 
 
-def measure_completion(model: TopicModel, documents: Documents) -> dict[str, float]:
+def measure_completion(
+    model: TopicModel, documents: Documents, total: Callable[[Doubles], Doubles]
+) -> dict[str, float]:
     """Return, and log, the perplexity by token of second halves of documents, shape (D, V), given the first.
 
-    Nothing, where chance leaves no word to be predicted.
+    Nothing, where chance leaves no word to be predicted. `total` adds up an array over the hosts that share the
+    documents.
     """
     generator = np.random.default_rng(0)
     nats = words = 0.0
@@ -117,6 +120,7 @@ def measure_completion(model: TopicModel, documents: Documents) -> dict[str, flo
         seen, held_out = halve(block, generator)
         nats -= log_likelihood(model.word_log_probabilities, model.transform(seen), held_out)
         words += float(held_out.sum(dtype=np.float64))
+    nats, words = total(np.array([nats, words])).tolist()
     if not words:
         return {}
     value = float(np.exp(nats / words))

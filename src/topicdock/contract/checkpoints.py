@@ -1,0 +1,148 @@
+"""The folder in which an interrupted job finds what it had: SageMaker keeps it in S3, and fills it again at a restart.
+
+A checkpoint is one file: a line that names the format, the SHA-256 of all that follows, and that, a safetensors file of
+arrays with facts in JSON among them. It is written under another name, synced to the disk, and then renamed, so that a
+file of a checkpoint's name is whole when the machine goes down at any moment; what a copy on its way to S3 may have cut
+short, the sum tells. The two newest are kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+_MAGIC = b"topicdock checkpoint 1\n"
+_DIGEST_SIZE = hashlib.sha256().digest_size
+_NAME = re.compile(r"checkpoint-(\d{8})")
+_UNFINISHED = ".unfinished"
+_KEPT = 2
+_FACTS = "facts"
+"""Of the array whose bytes are the facts; names with a slash are the job's own."""
+_logger = logging.getLogger(__name__)
+
+
+class DamagedCheckpoint(ValueError):  # noqa: N818 - it says what the checkpoint is
+    """A checkpoint that is not what was written."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a job needs to go on from: arrays by name, and facts as JSON has them."""
+
+    arrays: Mapping[str, NDArray[Any]]
+    facts: Mapping[str, Any]
+
+    def encode(self) -> bytes:
+        """Return the bytes of a checkpoint's file."""
+        facts = np.frombuffer(json.dumps(self.facts).encode(), np.uint8)
+        arrays = {f"array/{name}": np.ascontiguousarray(array) for name, array in self.arrays.items()}
+        content = save({_FACTS: facts, **arrays})
+        return _MAGIC + hashlib.sha256(content).digest() + content
+
+    @classmethod
+    def decode(cls, data: bytes) -> Checkpoint:
+        """Return the checkpoint of a file's bytes.
+
+        Raises
+        ------
+        DamagedCheckpoint
+            They are not what :meth:`encode` returned.
+        """
+        begin = len(_MAGIC) + _DIGEST_SIZE
+        content = memoryview(data)[begin:]
+        if not data.startswith(_MAGIC) or hashlib.sha256(content).digest() != data[len(_MAGIC) : begin]:
+            raise DamagedCheckpoint("its checksum is not that of its content")
+        try:
+            arrays = load(bytes(content))
+            facts = json.loads(arrays.pop(_FACTS).tobytes())
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise DamagedCheckpoint(str(error)) from error
+        return cls({name.removeprefix("array/"): array for name, array in arrays.items()}, facts)
+
+
+class CheckpointFolder:
+    """A folder of checkpoints, one host's to write to.
+
+    Parameters
+    ----------
+    path : Path
+        Other files in it are left alone.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def find(self) -> bytes | None:
+        """Return the newest whole checkpoint's bytes; damaged ones are passed over with a warning.
+
+        Raises
+        ------
+        OSError
+            The folder cannot be read.
+        """
+        for path in reversed(self._list()):
+            try:
+                data = path.read_bytes()
+                Checkpoint.decode(data)
+            except (OSError, DamagedCheckpoint) as error:
+                _logger.warning("The checkpoint %s is damaged and passed over: %s.", path, error)
+            else:
+                _logger.info("Going on from the checkpoint %s.", path)
+                return data
+        return None
+
+    def keep(self, checkpoint: Checkpoint) -> Path:
+        """Write a checkpoint, remove all but the newest two, and return its path.
+
+        Raises
+        ------
+        OSError
+            It cannot be written; those that were there are still there.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        present = self._list()
+        number = int(present[-1].name.rpartition("-")[2]) + 1 if present else 1
+        path = self.path / f"checkpoint-{number:08d}"
+        unfinished = path.with_name(path.name + _UNFINISHED)
+        try:
+            with unfinished.open("wb") as file:
+                file.write(checkpoint.encode())
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.rename(path)
+        except OSError:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise
+        self._sync()
+        for old in [*present[: 1 - _KEPT], *self.path.glob(f"checkpoint-*{_UNFINISHED}")]:
+            with suppress(OSError):  # not worth a job: the next one tries again
+                old.unlink()
+        return path
+
+    def _list(self) -> list[Path]:
+        """Return the checkpoints, the oldest first."""
+        if not self.path.is_dir():
+            return []
+        return sorted(path for path in self.path.iterdir() if _NAME.fullmatch(path.name))
+
+    def _sync(self) -> None:
+        """Have the folder's new name reach the disk."""
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,140 @@
+"""A job's checkpoints: where a fit's snapshots are kept, and whether they are of this very job."""
+
+from __future__ import annotations
+
+import logging
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from topicdock.algorithms.hosts import Hosts
+from topicdock.algorithms.snapshots import Snapshot
+from topicdock.contract.checkpoints import Checkpoint, CheckpointFolder
+from topicdock.contract.config import read_checkpoint_path
+from topicdock.contract.layout import Layout
+from topicdock.corpus.documents import checksum
+from topicdock.errors import CustomerError
+from topicdock.spec.hyperparameters import spell
+from topicdock.training.data import TrainingData
+
+_MINUTES = 5.0
+"""Between two checkpoints at most, if epochs are longer."""
+_logger = logging.getLogger(__name__)
+
+Facts = Mapping[str, Any]
+
+
+class JobCheckpoints:
+    """Keeps the snapshots of a job, on the leader; all hosts go on from the leader's.
+
+    They are written while training goes on; what a checkpoint costs a step is a copy of the weights.
+
+    Parameters
+    ----------
+    folder : CheckpointFolder, optional
+        The leader's; None on other hosts, and where the job has no checkpoints.
+    identity : mapping
+        What has to be the same for a checkpoint to be this job's, in words and figures.
+    hosts : Hosts
+    minutes : float
+        Between two checkpoints at most.
+    """
+
+    def __init__(
+        self, folder: CheckpointFolder | None, identity: Facts, hosts: Hosts, minutes: float = _MINUTES
+    ) -> None:
+        self._folder, self._identity, self._hosts, self._seconds = folder, dict(identity), hosts, 60 * minutes
+        self._writer = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
+        self._kept = time.monotonic()
+        self.log_facts: Callable[[], Facts] = dict
+        """Asked for what the job's log needs to go on."""
+        self.log_restored: Callable[[Facts], None] = lambda _: None
+        """Told what :attr:`log_facts` gave."""
+
+    def restore(self) -> Snapshot | None:
+        """Return the snapshot to go on from, if there is one.
+
+        Raises
+        ------
+        CustomerError
+            It is of another job.
+        """
+        found = self._folder.find() if self._folder is not None else None
+        data = self._hosts.share(found or b"")
+        if not data:
+            return None
+        checkpoint = Checkpoint.decode(data)
+        self._check(checkpoint.facts["identity"])
+        self.log_restored(checkpoint.facts["log"])
+        return Snapshot(checkpoint.arrays, checkpoint.facts["fit"])
+
+    def due(self) -> bool:
+        """Return whether so much time has gone by that a snapshot is due before the epoch is over."""
+        return self._folder is not None and time.monotonic() - self._kept > self._seconds
+
+    def keep(self, snapshot: Snapshot) -> None:
+        """Write a snapshot, as soon as the one before it is written; a failure is a warning."""
+        self._kept = time.monotonic()
+        if self._folder is None:
+            return
+        self.finish()
+        facts = {"identity": self._identity, "fit": snapshot.facts, "log": self.log_facts()}
+        self._writing = self._writer.submit(_write, self._folder, Checkpoint(snapshot.arrays, facts))
+
+    def finish(self) -> None:
+        """Wait until the last snapshot is written."""
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
+
+    def _check(self, kept: Facts) -> None:
+        other = [
+            f"{name} {kept.get(name)} there, {self._identity.get(name)} here"
+            for name in sorted(kept.keys() | self._identity.keys())
+            if kept.get(name) != self._identity.get(name)
+        ]
+        if other:
+            raise CustomerError(
+                "the checkpoints are those of another job, which this one cannot go on from",
+                where=str(self._folder.path) if self._folder is not None else "the leader's checkpoint folder",
+                got="; ".join(other),
+                allowed="checkpoints of the same algorithm, hyperparameters, documents and number of hosts",
+                todo="give the job an empty checkpoint folder (CheckpointConfig's S3Uri), or what that job was given",
+            )
+
+
+def open_checkpoints(layout: Layout, identity: Facts, hosts: Hosts) -> JobCheckpoints:
+    """Return the checkpoints of a job, in the folder that it gave the leader, if it did."""
+    path = read_checkpoint_path(layout) if hosts.rank == 0 else None
+    where = hosts.share(str(path or "").encode()).decode()
+    if where:
+        _logger.info("A checkpoint is written after every epoch, and every %.0f minutes, to %s.", _MINUTES, where)
+    else:
+        _logger.info("Checkpoint loading and saving are disabled.")
+    return JobCheckpoints(CheckpointFolder(path) if path else None, identity, hosts)
+
+
+def describe_job(algorithm: str, hyperparameters: Facts, data: TrainingData, hosts: Hosts) -> dict[str, str]:
+    """Return what makes a job this one: algorithm, hyperparameters, documents and hosts, each in words and figures."""
+    identity = {name: spell(value) for name, value in hyperparameters.items()}
+    for name, documents in (("train", data.train), ("validation", data.validation)):
+        if documents is not None:
+            number, total = hosts.sum(np.array([float(documents.shape[0]), float(checksum(documents))])).tolist()
+            identity[f"the channel {name}"] = f"{number:.0f} documents (checksum {int(total):x})"
+    if data.embeddings is not None:
+        identity["the word vectors"] = f"checksum {zlib.crc32(data.embeddings.vectors.tobytes()):x}"
+    return identity | {"algorithm": algorithm, "the number of hosts": str(hosts.size)}
+
+
+def _write(folder: CheckpointFolder, checkpoint: Checkpoint) -> None:
+    try:
+        folder.keep(checkpoint)
+    except OSError as error:
+        _logger.warning(
+            "No checkpoint could be written to %s: %s. Training goes on.", folder.path, error.strerror or error
+        )

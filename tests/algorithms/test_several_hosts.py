@@ -1,0 +1,106 @@
+"""NTM and ETM on several hosts: the steps of one host with the same documents, the same bits everywhere."""
+
+from __future__ import annotations
+
+import importlib
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import csr_matrix
+
+from tests.hosts import on_every_host
+from tests.jobs import planted_corpus
+from topicdock.algorithms.batches import BatchSettings, Shards, iterate
+from topicdock.algorithms.fitting import Fit
+from topicdock.algorithms.hosts import ALONE, Hosts
+from topicdock.algorithms.variational import VariationalTrainer
+from topicdock.spec.registry import ALGORITHMS
+
+COUNTS = planted_corpus(600)
+VALIDATION = planted_corpus(100, seed=1)
+BOTH = pytest.mark.parametrize("algorithm", ["ntm", "etm"])
+
+
+def fit_part(algorithm: str, given: dict[str, Any], start: int, end: int, hosts: Hosts = ALONE) -> Fit:
+    """Fit to some of the documents, and to as large a part of the validation documents."""
+    specification = ALGORITHMS[algorithm]
+    hyperparameters = specification.hyperparameters.parse(
+        {"num_topics": "4", "feature_dim": "40", **{name: str(value) for name, value in given.items()}}
+    )
+    validation = VALIDATION[hosts.rank :: hosts.size]
+    fit = importlib.import_module(specification.module).fit
+    fitted: Fit = fit(COUNTS[start:end], hyperparameters, validation=validation, hosts=hosts)
+    return fitted
+
+
+def fit_parts(algorithm: str, given: dict[str, Any], shards: tuple[int, ...]) -> list[Fit]:
+    return on_every_host([partial(fit_part, algorithm, given, start, end) for start, end in pairwise(shards)])
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("given", "tolerance"),
+    [
+        ({"optimizer": "adagrad"}, 1e-3),
+        ({"optimizer": "sgd", "encoder_layers": "200,100", "weight_decay": "0.001", "learning_rate": "0.01"}, 1e-3),
+        ({}, 0.05),  # Adam's first steps have the size of its rate, whatever the gradient: rounding shows
+    ],
+    ids=["adagrad", "sgd with large layers", "adam"],
+)
+def test_steps_of_several_hosts_are_those_of_one(
+    algorithm: str, given: dict[str, Any], tolerance: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without noise, and with the documents of all hosts in one batch, the order of documents is all that differs."""
+    monkeypatch.setattr(VariationalTrainer, "_draw_noise", lambda _, shape: torch.zeros(shape))
+    given = {**given, "epochs": 4, "predict_unseen": "false"}
+    alone = fit_part(algorithm, {**given, "mini_batch_size": 600}, 0, 600)
+    fits = fit_parts(algorithm, {**given, "mini_batch_size": 300}, (0, 300, 450, 600))
+    np.testing.assert_allclose(fits[0].model.transform(COUNTS), alone.model.transform(COUNTS), atol=tolerance)
+    np.testing.assert_allclose(fits[0].model.beta, alone.model.beta, atol=tolerance / 10)
+    assert fits[0].best_loss == pytest.approx(alone.best_loss, rel=tolerance / 10)
+
+
+@BOTH
+@pytest.mark.parametrize("shards", [(0, 300, 600), (0, 0, 100, 600)], ids=["two", "three, one of them empty"])
+def test_all_hosts_hold_the_same_model_to_the_last_bit(algorithm: str, shards: tuple[int, ...]) -> None:
+    fits = fit_parts(algorithm, {"epochs": 5}, shards)
+    for other in fits[1:]:
+        assert other.best_loss == fits[0].best_loss
+        assert other.best_epoch == fits[0].best_epoch
+        for name, array in fits[0].model.arrays.items():
+            assert other.model.arrays[name].tobytes() == array.tobytes(), name
+
+
+@BOTH
+def test_several_hosts_find_the_planted_topics(algorithm: str) -> None:
+    fits = fit_parts(algorithm, {}, (0, 200, 600))
+    blocks = {int(np.bincount(words // 10).max()) for words in fits[0].model.top_words(10)}
+    assert min(blocks) >= 9
+
+
+def test_every_document_is_in_one_batch_of_an_epoch() -> None:
+    counts = csr_matrix((np.ones(50, np.float32), np.arange(50), np.arange(51)), (50, 50))
+    shards = (0, 7, 7, 50)
+    everyone = Shards(0, tuple(np.diff(shards).tolist()))
+    seen: list[int] = []
+    steps = []
+    for rank, (start, end) in enumerate(pairwise(shards)):
+        settings = BatchSettings(8, 1.0, 0, "counts", False, True, shards=Shards(rank, everyone.documents))
+        batches = list(iterate(counts[start:end], settings, 1))
+        steps.append(len(batches))
+        seen += [word for batch in batches for word in batch.input_by_word.words.tolist()]
+        sizes = settings.sizes(end - start)
+    assert sorted(seen) == list(range(50))
+    assert steps == [6, 6, 6]
+    assert sum(sizes) == 50
+    assert max(sizes) - min(sizes) <= 2
+
+
+def test_each_host_draws_its_own_noise_and_order() -> None:
+    settings = [BatchSettings(4, 1.0, 0, "counts", True, False, shards=Shards(rank, (20, 20))) for rank in range(2)]
+    first, second = ([batch.values for batch in iterate(COUNTS[:20], each, 1)] for each in settings)
+    assert not all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
