@@ -48,7 +48,7 @@ class Checkpoint:
     def encode(self) -> bytes:
         """Return the bytes of a checkpoint's file."""
         facts = np.frombuffer(json.dumps(self.facts).encode(), np.uint8)
-        arrays = {f"array/{name}": np.ascontiguousarray(array) for name, array in self.arrays.items()}
+        arrays = {f"array/{name}": np.asarray(array, order="C") for name, array in self.arrays.items()}
         content = save({_FACTS: facts, **arrays})
         return _MAGIC + hashlib.sha256(content).digest() + content
 

@@ -23,6 +23,9 @@ from topicdock.training.data import TrainingData
 
 _MINUTES = 5.0
 """Between two checkpoints at most, if epochs are longer."""
+_ALGORITHM = "algorithm"
+_NAMED = 5
+"""Differences between two jobs that are told."""
 _logger = logging.getLogger(__name__)
 
 Facts = Mapping[str, Any]
@@ -93,11 +96,10 @@ class JobCheckpoints:
             self._writing = None
 
     def _check(self, kept: Facts) -> None:
-        other = [
-            f"{name} {kept.get(name)} there, {self._identity.get(name)} here"
-            for name in sorted(kept.keys() | self._identity.keys())
-            if kept.get(name) != self._identity.get(name)
-        ]
+        names = [name for name in {**kept, **self._identity} if kept.get(name) != self._identity.get(name)]
+        if _ALGORITHM in names:  # then the others follow from it
+            names = [_ALGORITHM]
+        other = [f"{name} {kept.get(name)} there, {self._identity.get(name)} here" for name in names[:_NAMED]]
         if other:
             raise CustomerError(
                 "the checkpoints are those of another job, which this one cannot go on from",
@@ -128,7 +130,7 @@ def describe_job(algorithm: str, hyperparameters: Facts, data: TrainingData, hos
             identity[f"the channel {name}"] = f"{number:.0f} documents (checksum {int(total):x})"
     if data.embeddings is not None:
         identity["the word vectors"] = f"checksum {zlib.crc32(data.embeddings.vectors.tobytes()):x}"
-    return identity | {"algorithm": algorithm, "the number of hosts": str(hosts.size)}
+    return identity | {_ALGORITHM: algorithm, "the number of hosts": str(hosts.size)}
 
 
 def _write(folder: CheckpointFolder, checkpoint: Checkpoint) -> None:

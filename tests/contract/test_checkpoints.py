@@ -1,0 +1,102 @@
+"""The checkpoint folder: what was written is read, what was cut short is passed over."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from topicdock.contract.checkpoints import Checkpoint, CheckpointFolder, DamagedCheckpoint
+from topicdock.contract.config import read_checkpoint_path
+from topicdock.contract.layout import Layout
+
+
+def checkpoint(number: int) -> Checkpoint:
+    arrays = {"weights/a b": np.full((2, 3), number, np.float32), "steps": np.array(number), "facts": np.arange(2)}
+    return Checkpoint(arrays, {"epoch": number, "loss": float("inf"), "losses": [0.1, 1 / 3]})
+
+
+def epoch(data: bytes | None) -> int:
+    assert data is not None
+    number: int = Checkpoint.decode(data).facts["epoch"]
+    return number
+
+
+def test_what_is_written_is_read() -> None:
+    written = checkpoint(7)
+    read = Checkpoint.decode(written.encode())
+    assert read.facts == written.facts
+    assert read.arrays.keys() == written.arrays.keys()
+    for name, array in written.arrays.items():
+        np.testing.assert_array_equal(read.arrays[name], array)
+        assert read.arrays[name].dtype == array.dtype
+        assert read.arrays[name].shape == array.shape
+
+
+def test_a_checkpoint_cut_or_changed_anywhere_is_not_taken_for_one() -> None:
+    data = checkpoint(1).encode()
+    for length in range(len(data)):
+        with pytest.raises(DamagedCheckpoint):
+            Checkpoint.decode(data[:length])
+    for place in range(len(data)):
+        changed = bytearray(data)
+        changed[place] ^= 1
+        with pytest.raises(DamagedCheckpoint):
+            Checkpoint.decode(bytes(changed))
+
+
+def test_the_newest_is_found_and_two_are_kept(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path / "checkpoints")
+    assert folder.find() is None
+    for number in range(1, 5):
+        folder.keep(checkpoint(number))
+        assert epoch(folder.find()) == number
+    assert sorted(path.name for path in folder.path.iterdir()) == ["checkpoint-00000003", "checkpoint-00000004"]
+
+
+def test_a_torn_one_is_passed_over_and_left_over_parts_are_removed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = CheckpointFolder(tmp_path)
+    folder.keep(checkpoint(1))
+    newest = folder.keep(checkpoint(2))
+    newest.write_bytes(newest.read_bytes()[:-5])
+    (tmp_path / "checkpoint-00000003.unfinished").write_bytes(b"half")
+    (tmp_path / "notes.txt").write_text("the user's")
+    with caplog.at_level(logging.WARNING):
+        assert epoch(folder.find()) == 1
+    assert f"The checkpoint {newest} is damaged and passed over" in caplog.text
+    folder.keep(checkpoint(3))
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["checkpoint-00000002", "checkpoint-00000003", "notes.txt"]
+    assert epoch(folder.find()) == 3
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = CheckpointFolder(tmp_path)
+    folder.keep(checkpoint(1))
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        folder.keep(checkpoint(2))
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-00000001"]
+    assert epoch(folder.find()) == 1
+
+
+def test_where_checkpoints_go(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    assert read_checkpoint_path(layout) is None
+    layout.checkpoints.mkdir()
+    assert read_checkpoint_path(layout) == tmp_path / "checkpoints"
+    layout.checkpoint_config.parent.mkdir(parents=True)
+    layout.checkpoint_config.write_text('{"S3Uri": "s3://bucket/prefix", "LocalPath": "/somewhere/else"}')
+    assert read_checkpoint_path(layout) == Path("/somewhere/else")
+    layout.checkpoint_config.write_text('{"S3Uri": "s3://bucket/prefix"}')
+    assert read_checkpoint_path(layout) == tmp_path / "checkpoints"
