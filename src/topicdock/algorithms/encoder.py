@@ -26,6 +26,7 @@ from torch.nn import functional
 from topicdock.algorithms.batches import Batch
 from topicdock.algorithms.exchange import total
 from topicdock.algorithms.hosts import ALONE, Hosts
+from topicdock.algorithms.products import affine
 from topicdock.algorithms.sparse import SparseLayer
 
 _ACTIVATIONS = {
@@ -183,7 +184,7 @@ class Encoder:
         self.weights[f"{name}_weight"], self.weights[f"{name}_bias"] = weight.requires_grad_(), bias.requires_grad_()
 
     def _affine(self, name: str, block: Tensor) -> Tensor:
-        return torch.addmm(self.weights[f"{name}_bias"], block, self.weights[f"{name}_weight"])
+        return affine(block, self.weights[f"{name}_weight"], self.weights[f"{name}_bias"])
 
     def _normalise(self, name: str, block: Tensor, training: bool) -> Tensor:
         return self.norms[name](block, training) if name in self.norms else block

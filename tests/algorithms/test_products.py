@@ -1,0 +1,44 @@
+"""Products by oneDNN, and without it, against float64."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from topicdock.algorithms import products
+from topicdock.algorithms.products import affine, product
+
+
+def random(*shape: int, seed: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(params=[True, False], ids=["with oneDNN", "without"], autouse=True)
+def _library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "_ONEDNN", products._ONEDNN and request.param)
+
+
+def test_this_torch_has_onednns_product() -> None:
+    assert hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+@pytest.mark.parametrize("rows", [1, 7, 300])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_product_is_that_of_the_matrices_however_they_are_laid_out(rows: int, dtype: torch.dtype) -> None:
+    left, right = random(rows, 19, seed=0).to(dtype), random(19, 45, seed=1).to(dtype)
+    expected = left.double() @ right.double()
+    for a in (left, left.t().contiguous().t(), torch.cat([left, left], 1)[:, :19]):
+        for b in (right, right.t().contiguous().t(), torch.cat([right, right], 1)[:, :45]):
+            torch.testing.assert_close(product(a, b), expected.to(dtype), rtol=1e-5, atol=1e-5)
+
+
+def test_an_affine_map_has_the_gradients_of_its_formula() -> None:
+    tensors = [random(7, 5, seed=0), random(5, 3, seed=1), random(3, seed=2)]
+    ours, plain = ([tensor.clone().requires_grad_() for tensor in tensors] for _ in range(2))
+    upstream = random(7, 3, seed=3)
+    output, expected = affine(*ours), plain[0] @ plain[1] + plain[2]
+    torch.testing.assert_close(output, expected)
+    output.backward(upstream)  # type: ignore[no-untyped-call]
+    expected.backward(upstream)  # type: ignore[no-untyped-call]
+    for tensor, other in zip(ours, plain, strict=True):
+        torch.testing.assert_close(tensor.grad, other.grad)
