@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from topicdock.algorithms.batches import Batch
+from topicdock.algorithms.sparse import RowGradient, multiply
 
 TINY = 1e-30
 """Keeps the logarithm finite where a probability underflows; ETM's authors add 1e-6, which rare words do notice."""
@@ -55,10 +56,10 @@ class _Mixture(torch.autograd.Function):
             if by_word is None:
                 raise ValueError("a batch to learn a mixture from needs its documents by word")
             slopes = -batch.values / p
-            grad_theta = torch.sparse.mm(_with_values(documents, slopes), beta)
+            grad_theta = multiply(documents, slopes, beta)
             # By word, the values are the places of the documents' own.
-            rows = torch.sparse.mm(_with_values(by_word.counts, slopes[by_word.counts.values()]), theta)
-            grad_beta = torch.zeros_like(beta).index_copy_(0, by_word.words, rows)
+            rows = multiply(by_word.counts, slopes[by_word.counts.values()], theta)
+            grad_beta = RowGradient(by_word.words, rows).dense(len(beta))
             grad_logits = grad_beta.sub_((beta * grad_beta).sum(0)).mul_(beta)
             context.gradients = grad_theta, grad_logits
         return recon

@@ -24,6 +24,8 @@ from topicdock.algorithms.sparse import RowGradient, SparseLayer
 
 _BLOCK_NUMBERS = 1 << 22
 """Numbers in a block of rows of the first layer that is updated at a time."""
+_CACHED_NUMBERS = 1 << 17
+"""Numbers in the rows that are gathered at a time; with their moments and gradients they stay in a core's cache."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,6 @@ def _blocks(parameter: Parameter, gradient: RowGradient) -> Iterator[tuple[Param
     """Yield a parameter by blocks of rows, with the dense gradient of each: a whole one would be as large as it."""
     length, width = parameter.tensor.shape
     step = max(1, _BLOCK_NUMBERS // width)
-    dense = parameter.tensor.new_empty(min(step, length), width)
     starts = list(range(0, length, step))
     cuts = torch.searchsorted(gradient.rows, torch.tensor([*starts, length])).tolist()
     for start, first, last in zip(starts, cuts[:-1], cuts[1:], strict=True):
@@ -175,7 +176,7 @@ def _blocks(parameter: Parameter, gradient: RowGradient) -> Iterator[tuple[Param
         part = RowGradient(gradient.rows[first:last] - start, gradient.values[first:last])
         state = parameter.state.setdefault(f"rows from {start}", {})
         block = Parameter(parameter.tensor[start:end], parameter.decays, state=state)
-        yield block, part.write(dense[: end - start])
+        yield block, part.dense(end - start)
 
 
 def _zeros(parameter: Parameter, *names: str) -> list[Tensor]:
@@ -196,26 +197,32 @@ def _sgd(parameter: Parameter, gradient: Tensor, rate: float, decay: Tensor | No
 
 
 def _adam(parameter: Parameter, gradient: Tensor, rate: float, _decay: Tensor | None, step: int) -> None:
-    """Adam with beta = (0.9, 0.999), epsilon = 1e-8, by torch's fused kernel, which touches each number once.
-
-    The kernel is called by itself: ``torch.optim.Adam`` would import torch's compiler, 800 modules, to do no more.
-    """
+    """Adam with beta = (0.9, 0.999), epsilon = 1e-8, in place."""
     mean, square = _zeros(parameter, "mean", "square")
-    torch._fused_adam_(
-        [parameter.tensor], [gradient], [mean], [square], [], [torch.tensor(float(step))],
-        lr=rate, beta1=0.9, beta2=0.999, weight_decay=0.0, eps=1e-8, amsgrad=False, maximize=False,
-    )  # fmt: skip
+    _fused_adam(parameter.tensor, gradient, mean, square, rate, step)
 
 
 def _adam_rows(parameter: Parameter, gradient: RowGradient, rate: float, step: int) -> None:
     """Adam on the rows that have a gradient; the moments of the others wait, as if there had been no step."""
-    mean, square = _zeros(parameter, "mean", "square")
-    rows = gradient.rows
-    new_mean = mean[rows].lerp_(gradient.values, 0.1)
-    new_square = square[rows].mul_(0.999).addcmul_(gradient.values, gradient.values, value=0.001)
-    mean[rows], square[rows] = new_mean, new_square
-    scale = new_square.sqrt_().div_(math.sqrt(1 - 0.999**step)).add_(1e-8)
-    parameter.tensor.index_add_(0, rows, new_mean.div_(scale), alpha=-rate / (1 - 0.9**step))
+    tensors = [parameter.tensor, *_zeros(parameter, "mean", "square")]
+    length = max(1, _CACHED_NUMBERS // parameter.tensor.shape[1])
+    for start in range(0, len(gradient.rows), length):
+        rows, values = gradient.rows[start : start + length], gradient.values[start : start + length]
+        weight, mean, square = parts = [tensor.index_select(0, rows) for tensor in tensors]
+        _fused_adam(weight, values, mean, square, rate, step)
+        for tensor, part in zip(tensors, parts, strict=True):
+            tensor[rows] = part
+
+
+def _fused_adam(weight: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, rate: float, step: int) -> None:
+    """Take Adam's step by torch's fused kernel, which touches each number once.
+
+    The kernel is called by itself: ``torch.optim.Adam`` would import torch's compiler, 800 modules, to do no more.
+    """
+    torch._fused_adam_(
+        [weight], [gradient], [mean], [square], [], [torch.tensor(float(step))],
+        lr=rate, beta1=0.9, beta2=0.999, weight_decay=0.0, eps=1e-8, amsgrad=False, maximize=False,
+    )  # fmt: skip
 
 
 def _adagrad(parameter: Parameter, gradient: Tensor, rate: float, decay: Tensor | None, _step: int) -> None:

@@ -21,9 +21,16 @@ with warnings.catch_warnings():
     )
 
 
+_MOST = 0.5
+"""Of the vocabulary: where a batch holds more of it, rows of zeros cost less than to tell the others by number."""
+
+
 @dataclass(frozen=True)
 class WordMajor:
-    """Documents by word: the ids of the words that occur, shape (R,), and their counts, a sparse (R, B) tensor."""
+    """Documents by word: the ids of words, shape (R,), and their counts, a sparse (R, B) tensor.
+
+    The words are those that occur; all of them, where these are most.
+    """
 
     words: Tensor
     counts: Tensor
@@ -44,10 +51,13 @@ def group_by_word(documents: csr_matrix, bounds: Sequence[int]) -> list[WordMajo
     ).tocsc()
     rows = wide.indices - np.repeat(np.asarray(bounds[:-1]), np.diff(wide.indptr[::vocabulary_size]))
     occurrences = np.diff(wide.indptr)
+    every_word = np.arange(vocabulary_size)
     found = []
     for batch, size in enumerate(np.diff(bounds)):
         begin, end = batch * vocabulary_size, (batch + 1) * vocabulary_size
         words = np.flatnonzero(occurrences[begin:end])
+        if len(words) > _MOST * vocabulary_size:
+            words = every_word
         first, last = wide.indptr[begin], wide.indptr[end]
         starts = np.append(wide.indptr[begin + words], last) - first
         found.append(
@@ -63,14 +73,16 @@ def group_by_word(documents: csr_matrix, bounds: Sequence[int]) -> list[WordMajo
 
 @dataclass(frozen=True)
 class RowGradient:
-    """A gradient that is zero but in some rows: their numbers, shape (R,), and their values, shape (R, H)."""
+    """A gradient that is zero but in some rows: their numbers, shape (R,), rising, and their values, shape (R, H)."""
 
     rows: Tensor
     values: Tensor
 
-    def write(self, dense: Tensor) -> Tensor:
-        """Write it, zeros included, into a tensor of the weight's shape, and return that."""
-        return dense.zero_().index_copy_(0, self.rows, self.values)
+    def dense(self, length: int) -> Tensor:
+        """Return it with its zeros, shape (length, H); its own values, where it has all rows."""
+        if len(self.rows) == length:
+            return self.values
+        return self.values.new_zeros(length, self.values.shape[1]).index_copy_(0, self.rows, self.values)
 
 
 def cut_rows(matrix: csr_matrix, start: int, end: int) -> Tensor:
@@ -84,6 +96,19 @@ def _to_tensor(starts: NDArray[Any], columns: NDArray[Any], values: NDArray[Any]
     return torch.sparse_csr_tensor(
         torch.from_numpy(starts), torch.from_numpy(columns), torch.from_numpy(values), shape, check_invariants=False
     )
+
+
+def multiply(pattern: Tensor, values: Tensor, matrix: Tensor) -> Tensor:
+    """Return a sparse matrix times a dense one, (V, H); nothing is noted for autograd.
+
+    The sparse one, (B, V), has the places of `pattern`, a CSR tensor, and the numbers `values`. Two to four times as
+    fast as ``torch.sparse.mm``.
+    """
+    result: Tensor = torch.embedding_bag(
+        matrix, pattern.col_indices(), pattern.crow_indices(), mode=0, per_sample_weights=values,
+        include_last_offset=True,
+    )[0]  # fmt: skip
+    return result
 
 
 class SparseLayer:
@@ -111,13 +136,12 @@ class _SparseProduct(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, bias: Tensor, documents: Tensor, by_word: WordMajor | None, layer: SparseLayer) -> Tensor:
         context.by_word, context.layer = by_word, layer
-        product: Tensor = torch.sparse.mm(documents, layer.weight)
-        return product.add_(bias)
+        return multiply(documents, documents.values(), layer.weight).add_(bias)
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         upstream = gradients[0].contiguous()
         if context.by_word is not None:
-            values = torch.sparse.mm(context.by_word.counts, upstream)
-            context.layer.gradient = RowGradient(context.by_word.words, values)
+            counts = context.by_word.counts
+            context.layer.gradient = RowGradient(context.by_word.words, multiply(counts, counts.values(), upstream))
         return upstream.sum(0), None, None, None
