@@ -165,4 +165,6 @@ class _Trainer(VariationalTrainer):
             gradient.add_(weight, alpha=precision / documents)
         if exclusivity:
             positive = torch.relu(weight)
-            gradient.add_(torch.where(positive > 0, positive.sum(0) - positive, 0.0), alpha=exclusivity / documents)
+            total = positive.sum(0)
+            gradient.sub_(positive, alpha=exclusivity / documents)
+            gradient.addcmul_(positive.sign_(), total, value=exclusivity / documents)
