@@ -245,7 +245,6 @@ def split(counts: csr_matrix, generator: np.random.Generator) -> tuple[csr_matri
 
 def _with_values(counts: csr_matrix, values: NDArray[np.float32]) -> csr_matrix:
     """Return `counts` with other values in its non-zeros, those that became zero left out."""
-    kept = values != 0
-    before = np.zeros(len(values) + 1, counts.indptr.dtype)
-    np.cumsum(kept, out=before[1:])
-    return csr_matrix((values[kept], counts.indices[kept], before[counts.indptr]), counts.shape)
+    kept = np.flatnonzero(values != 0)  # taken by number, which is many times as fast as by a mask
+    starts = np.searchsorted(kept, counts.indptr).astype(counts.indptr.dtype)
+    return csr_matrix((values.take(kept), counts.indices.take(kept), starts), counts.shape)
