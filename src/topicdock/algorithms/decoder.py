@@ -75,6 +75,8 @@ class _Reconstruction(torch.autograd.Function):
                 torch.mul(product(logits, weight.t()), factors, out=grad_theta[start:end])
                 part = product((rows * factors).t(), logits)
                 grad_weight = part if grad_weight is None else grad_weight.add_(part)
+        if learning and grad_weight is None:  # a batch without documents, of a host that has no more
+            grad_weight = torch.zeros_like(weight)
         context.gradients = grad_theta[:, :-1], grad_weight
         return theta.new_tensor(recon)
 

@@ -17,7 +17,8 @@ _ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_l
 
 def product(left: Tensor, right: Tensor) -> Tensor:
     """Return the product of two matrices, (N, M) and (M, L); nothing is noted for autograd."""
-    if _ONEDNN and left.dtype == torch.float32 and left.device.type == "cpu":
+    empty = not (left.numel() and right.numel())  # which oneDNN refuses
+    if _ONEDNN and left.dtype == torch.float32 and left.device.type == "cpu" and not empty:
         # What torch's compiler uses for a linear layer; there is no public name. It takes the second matrix transposed.
         result: Tensor = torch.ops.mkldnn._linear_pointwise(left, right.t(), None, "none", [], "")
         return result
