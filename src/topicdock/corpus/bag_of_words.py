@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from copy import copy
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,17 +65,17 @@ def assemble(
     with np.errstate(over="ignore"):
         counts = np.require(values, np.float32, ["C", "W"])
     indptr = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=indptr[1:])
+    np.add.accumulate(lengths, out=indptr[1:])
     if not _are_counts(counts) or not _are_ids(ids, feature_dim):
         _raise_for_first_bad_document(values, ids, indptr, feature_dim, name_document)
     index_type = np.int32 if max(len(counts), feature_dim) < 2**31 else np.int64
-    bag = csr_matrix(
-        (counts, ids.astype(index_type, copy=False), indptr.astype(index_type)), shape=(len(lengths), feature_dim)
+    bag = _put_together(
+        counts, ids.astype(index_type, copy=False), indptr.astype(index_type), (len(lengths), feature_dim)
     )
     bag.sum_duplicates()  # sorts too; does nothing when the rows are in order already
-    if np.count_nonzero(bag.data) != bag.nnz:
+    if np.count_nonzero(bag.data) != len(bag.data):
         bag.eliminate_zeros()
-    if not _are_counts(bag.data):  # finite counts whose sum is not
+    if len(bag.data) != len(counts) and not _are_counts(bag.data):  # finite counts whose sum is not
         row = int(np.searchsorted(bag.indptr, np.flatnonzero(~np.isfinite(bag.data))[0], side="right")) - 1
         raise CustomerError(
             "the counts of one word in a document add up to more than a float32 holds",
@@ -142,12 +144,12 @@ def check_sparse_lengths(values: int, keys: int, where: str) -> None:
 
 
 def _are_counts(counts: NDArray[np.float32]) -> bool:
-    # A NaN anywhere makes min() NaN, and every comparison with it false.
-    return not counts.size or bool(counts.min() >= 0 and counts.max() <= FLOAT32_MAX)
+    # A NaN anywhere makes the minimum NaN, and every comparison with it false.
+    return not counts.size or bool(np.minimum.reduce(counts) >= 0 and np.maximum.reduce(counts) <= FLOAT32_MAX)
 
 
 def _are_ids(ids: NDArray[np.integer], feature_dim: int) -> bool:
-    return not ids.size or bool(ids.min() >= 0 and ids.max() < feature_dim)
+    return not ids.size or bool(np.minimum.reduce(ids) >= 0 and np.maximum.reduce(ids) < feature_dim)
 
 
 def _raise_for_first_bad_document(
@@ -185,7 +187,29 @@ def _raise_for_first_bad_document(
     )
 
 
+def with_counts(bag: csr_matrix, counts: NDArray[np.float32]) -> csr_matrix:
+    """Return a bag of words with the words of another one, and these numbers for their counts."""
+    return _put_together(counts, bag.indices, bag.indptr, bag.shape)
+
+
+def _put_together(
+    counts: NDArray[np.float32], ids: NDArray[np.integer], indptr: NDArray[np.integer], shape: tuple[int, int]
+) -> csr_matrix:
+    """Return the matrix of parts that are known to fit."""
+    if shape[0] != 1:
+        return csr_matrix((counts, ids, indptr), shape)
+    # scipy's checks would take as long as all else that is done for a single document.
+    bag = copy(_blank_document(shape[1]))
+    bag.data, bag.indices, bag.indptr = counts, ids, indptr
+    return bag
+
+
+@lru_cache(maxsize=64)
+def _blank_document(feature_dim: int) -> csr_matrix:
+    return csr_matrix((1, feature_dim), dtype=np.float32)
+
+
 def to_frequencies(counts: csr_matrix) -> csr_matrix:
     """Return counts divided by the length of their document, shape (D, V); an empty document stays empty."""
     lengths = np.repeat(np.asarray(counts.sum(axis=1), np.float32).ravel(), np.diff(counts.indptr))
-    return csr_matrix((counts.data / lengths, counts.indices, counts.indptr), counts.shape)
+    return with_counts(counts, counts.data / lengths)

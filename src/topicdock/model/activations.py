@@ -51,8 +51,9 @@ ACTIVATIONS: Mapping[str, Callable[[Floats], Floats]] = {
 
 def softmax(logits: Floats) -> Floats:
     """Softmax over the last axis; rows sum to 1 and are finite for any finite logits."""
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    normalised: Floats = shifted / shifted.sum(axis=-1, keepdims=True)
+    shifted: Floats = np.exp(logits - np.maximum.reduce(logits, axis=-1, keepdims=True))
+    sums: Floats = np.add.reduce(shifted, axis=-1, keepdims=True)
+    normalised: Floats = shifted / sums
     return normalised
 
 

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from topicdock.corpus.bag_of_words import to_frequencies
+from topicdock.corpus.bag_of_words import to_frequencies, with_counts
 from topicdock.errors import CustomerError
 from topicdock.model.activations import ACTIVATIONS, softmax
 from topicdock.model.topic_model import Floats, Metadata, TopicModel
@@ -59,6 +59,8 @@ class EncodedTopicModel(TopicModel):
         # (V, H): a CSR document times this is a gather of contiguous rows.
         self._first_weight = np.ascontiguousarray(self._arrays["encoder_0_weight"].T)
         self._arrays["encoder_0_weight"] = self._first_weight.T  # the largest array is held once
+        layers = [f"encoder_{layer}" for layer in range(1, self._depth)]
+        self._later_layers = [(self._arrays[f"{x}_weight"].T, self._arrays[f"{x}_bias"]) for x in layers]
 
     @property
     def arrays(self) -> Mapping[str, Floats]:
@@ -81,17 +83,15 @@ class EncodedTopicModel(TopicModel):
 
     def posterior_mean(self, counts: csr_matrix) -> Floats:
         """mu, shape (D, K), for counts of shape (D, V)."""
-        documents = self._show(counts)
-        hidden = self._activate(documents @ self._first_weight + self._arrays["encoder_0_bias"])
-        for layer in range(1, self._depth):
-            weight, bias = self._arrays[f"encoder_{layer}_weight"], self._arrays[f"encoder_{layer}_bias"]
-            hidden = self._activate(hidden @ weight.T + bias)
+        hidden = self._activate(self._show(counts) @ self._first_weight + self._arrays["encoder_0_bias"])
+        for weight, bias in self._later_layers:
+            hidden = self._activate(hidden @ weight + bias)
         mean: Floats = hidden @ self._arrays["mean_weight"].T + self._arrays["mean_bias"]
         return mean
 
     def _show(self, counts: csr_matrix) -> csr_matrix:
         if self._input == "log1p":
-            return counts.log1p()
+            return with_counts(counts, np.log1p(counts.data))
         return to_frequencies(counts) if self._input == "frequencies" else counts
 
     def _check_shapes(self) -> None:
