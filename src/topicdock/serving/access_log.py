@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-import sys
+import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,36 +15,49 @@ from topicdock.serving.requests import DOCUMENTS
 _LONGEST = 300
 """Characters of what a client sent that a line repeats."""
 
-_logger = logging.getLogger("topicdock.access")
+_logger = logging.getLogger(__name__)
 
 
-def open_access_log(wanted: bool) -> None:
-    """Send the access log to standard output, or nowhere."""
-    _logger.propagate = False
-    _logger.handlers.clear()
-    _logger.addHandler(logging.StreamHandler(sys.stdout) if wanted else logging.NullHandler())
-    _logger.setLevel(logging.INFO if wanted else logging.CRITICAL)
+class AccessLog:
+    """A file that gets the lines.
 
-
-def log_request(environ: dict[str, Any], status: int, sent: int, seconds: float) -> None:
-    """Write the line of a request; a health check that went well has none.
+    Each is written by one call of the system, which mixes no two lines whichever process they are from. Python's
+    logging would take several times as long, and has nothing to add to a line that has no level and one destination.
 
     Parameters
     ----------
-    environ : WSGI environment
-    status : int
-    sent : int
-        Bytes of the answer's body.
-    seconds : float
-        From the end of the request's head to the end of the answer.
+    descriptor : int
+        Of the open file.
     """
-    path = environ.get("PATH_INFO", "")
-    if not _logger.isEnabledFor(logging.INFO) or (path == "/ping" and status == 200):
-        return
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def write(self, environ: Mapping[str, Any], status: int, sent: int, seconds: float) -> None:
+        """Write the line of a request; a health check that went well has none.
+
+        Parameters
+        ----------
+        environ : WSGI environment
+        status : int
+        sent : int
+            Bytes of the answer's body.
+        seconds : float
+            From the end of the request's head to the end of the answer.
+        """
+        if environ.get("PATH_INFO") == "/ping" and status == 200:
+            return
+        try:
+            os.write(self._descriptor, _describe(environ, status, sent, seconds))
+        except OSError as error:  # a request is not to fail for who reads the log
+            _logger.debug("The access log cannot be written: %s", error)
+
+
+def _describe(environ: Mapping[str, Any], status: int, sent: int, seconds: float) -> bytes:
     line = {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "method": environ.get("REQUEST_METHOD"),
-        "path": path[:_LONGEST],
+        "path": environ.get("PATH_INFO", "")[:_LONGEST],
         "status": status,
         "milliseconds": round(1000 * seconds, 2),
         "documents": environ.get(DOCUMENTS),
@@ -52,4 +66,4 @@ def log_request(environ: dict[str, Any], status: int, sent: int, seconds: float)
         "content_type": environ.get("CONTENT_TYPE", "")[:_LONGEST],
         "inference_id": environ.get("HTTP_X_AMZN_SAGEMAKER_INFERENCE_ID", "")[:_LONGEST],
     }
-    _logger.info(orjson.dumps({name: value for name, value in line.items() if value not in (None, "")}).decode())
+    return orjson.dumps({name: value for name, value in line.items() if value not in (None, "")}) + b"\n"

@@ -29,26 +29,31 @@ class Admission:
         Requests for other paths inside at once.
     refuse : callable
         Turns the error of a refused request into its answer.
+
+    Attributes
+    ----------
+    places : semaphore
+        What is held by each request that is inside.
     """
 
     def __init__(
         self, app: WSGIApplication, uncounted: Set[str], most: int, refuse: Callable[[Exception], WSGIApplication]
     ) -> None:
         self._app, self._uncounted, self._refuse = app, uncounted, refuse
-        self._places = threading.BoundedSemaphore(most)
+        self.places = threading.BoundedSemaphore(most)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, or refuse it."""
         if environ.get("PATH_INFO") in self._uncounted:
             return self._app(environ, start_response)
-        if not self._places.acquire(blocking=False):
+        if not self.places.acquire(blocking=False):
             return self._refuse(_busy())(environ, start_response)
         try:
             answer = self._app(environ, start_response)
         except BaseException:
-            self._places.release()
+            self.places.release()
             raise
-        return ClosingIterator(answer, self._places.release)
+        return ClosingIterator(answer, self.places.release)
 
 
 class Turn:
@@ -71,6 +76,14 @@ class Turn:
             yield
         finally:
             self._lock.release()
+
+    def try_take(self) -> bool:
+        """Take the turn if nobody has it; whoever got it has to :meth:`give_up`."""
+        return self._lock.acquire(blocking=False)
+
+    def give_up(self) -> None:
+        """End a turn that :meth:`try_take` began."""
+        self._lock.release()
 
 
 def _busy() -> ServiceUnavailable:

@@ -10,10 +10,12 @@ from flask import Flask, Request, Response, request
 
 from topicdock.serving.admission import Admission
 from topicdock.serving.failures import answer_error
+from topicdock.serving.immediate import Immediate
 from topicdock.serving.invocation import Invocation
 from topicdock.serving.metrics import CONTENT_TYPE, Counters
 from topicdock.serving.models_api import add_models
 from topicdock.serving.registry import ModelNotLoadedError, Registry
+from topicdock.serving.responses import CUSTOM_ATTRIBUTES, returned_attributes
 from topicdock.serving.served_model import ServedModel
 from topicdock.serving.settings import LARGEST_TRANSFORM_PAYLOAD, MEGABYTE, Settings
 
@@ -26,22 +28,31 @@ ADMITTED = 16
 UNCOUNTED = frozenset({"/ping", "/execution-parameters", "/metrics"})
 """Paths that are answered at once, however many requests are inside."""
 
-CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
-_LONGEST_ATTRIBUTES = 1024
+
+class Application(Flask):
+    """The WSGI application, and what answers small requests without it.
+
+    Attributes
+    ----------
+    immediate : Immediate or None
+        None where models are many, and each request has to find its own.
+    """
+
+    immediate: Immediate | None = None
 
 
 class _PlainResponse(Response):
     default_mimetype = "text/plain"  # of empty answers too, and of those that Flask makes itself
 
 
-def create_app(models: ServedModel | Registry, settings: Settings, counters: Counters | None = None) -> Flask:
+def create_app(models: ServedModel | Registry, settings: Settings, counters: Counters | None = None) -> Application:
     """Return the WSGI application that serves one model, or those of a registry by name.
 
     ``GET /ping`` says that it can answer, ``POST /invocations`` answers, ``GET /execution-parameters`` tells batch
     transform how to send, ``GET /`` shows the model to people if that is wanted. A registry is answered for below
     ``/models`` instead. With counters, ``GET /metrics`` shows them.
     """
-    app = Flask("topicdock", static_folder=None)
+    app = Application("topicdock", static_folder=None)
     app.response_class = _PlainResponse
     invocation = Invocation(settings)
 
@@ -70,7 +81,10 @@ def create_app(models: ServedModel | Registry, settings: Settings, counters: Cou
         _add_metrics(app, models, counters)
     app.after_request(lambda response: _return_custom_attributes(request, response))
     app.register_error_handler(Exception, lambda error: answer_error(error, request))
-    app.wsgi_app = Admission(app.wsgi_app, UNCOUNTED, ADMITTED, answer_error)  # type: ignore[method-assign]
+    admission = Admission(app.wsgi_app, UNCOUNTED, ADMITTED, answer_error)
+    app.wsgi_app = admission  # type: ignore[method-assign]
+    if not isinstance(models, Registry):
+        app.immediate = Immediate(models, invocation, admission)
     return app
 
 
@@ -119,8 +133,7 @@ def plan_transform(settings: Settings) -> dict[str, int | str]:
 
 
 def _return_custom_attributes(request: Request, response: Response) -> Response:
-    attributes = request.headers.get(CUSTOM_ATTRIBUTES, "")
-    # SageMaker allows visible ASCII only; anything else was not its doing and is not handed back.
-    if attributes and len(attributes) <= _LONGEST_ATTRIBUTES and attributes.isascii() and attributes.isprintable():
+    attributes = returned_attributes(request.headers.get(CUSTOM_ATTRIBUTES, ""))
+    if attributes:
         response.headers[CUSTOM_ATTRIBUTES] = attributes
     return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from flask import Request, Response
@@ -14,13 +15,25 @@ from topicdock.errors import CustomerError
 from topicdock.model import TopicModel
 from topicdock.serving.admission import Turn
 from topicdock.serving.explanation import SIZE, explain
-from topicdock.serving.requests import DOCUMENTS, decode_documents, decompress, read_body
+from topicdock.serving.requests import DOCUMENTS, Documents, decode_documents, decompress, read_body
 from topicdock.serving.responses import ENCODERS, NOTHING, RESPONSE_TYPES, choose_response_type, wants_explanation
 from topicdock.serving.served_model import ServedModel
 from topicdock.serving.settings import Settings
 
 LARGEST_ANSWER = 1 << 25
 """Topic proportions of one response, documents times topics: about 400 MB of JSON, and as much again to make it."""
+
+
+MOST_REMEMBERED = 64
+"""Accept headers whose meaning is remembered; clients send the same few again and again."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be sent: the response type, and whether answers are to be explained."""
+
+    response_type: str
+    explained: bool
 
 
 class Invocation:
@@ -35,12 +48,12 @@ class Invocation:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.turn = Turn(settings.timeout)
+        self._negotiated: dict[str | None, Wanted] = {}
 
     def __call__(self, request: Request, find_model: Callable[[], ServedModel]) -> Response:
         """Answer a request with the model that `find_model` returns when its turn has come."""
         settings = self._settings
-        accept = request.headers.get("Accept")
-        response_type = _negotiate(accept, settings)
+        wanted = self.negotiate(request.headers.get("Accept"))
         body = read_body(request.stream, settings.body_limit, settings.timeout, request.content_length)
         if not body:
             return Response(status=204, mimetype="text/plain")
@@ -51,11 +64,36 @@ class Invocation:
                 return Response(status=204, mimetype="text/plain")
             documents = decode_documents(body, request.headers.get("Content-Type"), served)
             request.environ[DOCUMENTS] = documents.counts.shape[0]
-            explained = wants_explanation(accept, response_type)
-            theta = transform(served.model, documents.counts, SIZE if explained else 0)
-            extras = explain(served, documents.counts, theta, documents.unknown_words) if explained else NOTHING
-            answer = ENCODERS[response_type](served.model.response_key, theta, extras)
-        return Response(answer, content_type=response_type)
+            answer = write_answer(served, documents, wanted)
+        return Response(answer, content_type=wanted.response_type)
+
+    def negotiate(self, accept: str | None) -> Wanted:
+        """Return what an Accept header asks for, or raise NotAcceptable."""
+        wanted = self._negotiated.get(accept)
+        if wanted is None:
+            wanted = self._negotiate(accept)
+            if len(self._negotiated) < MOST_REMEMBERED:
+                self._negotiated[accept] = wanted
+        return wanted
+
+    def _negotiate(self, accept: str | None) -> Wanted:
+        settings = self._settings
+        chosen = choose_response_type(accept, settings.default_accept)
+        if chosen is None and settings.strict_accept:
+            raise NotAcceptable(
+                f"Nothing that the Accept header asks for can be sent; allowed: {', '.join(RESPONSE_TYPES)}."
+            )
+        # The built-in algorithms answer their default type to any Accept that they do not know.
+        response_type = chosen or settings.default_accept
+        return Wanted(response_type, wants_explanation(accept, response_type))
+
+
+def write_answer(served: ServedModel, documents: Documents, wanted: Wanted) -> bytes:
+    """Return the body of the answer for documents; raises as :func:`transform` does."""
+    counts = documents.counts
+    theta = transform(served.model, counts, SIZE if wanted.explained else 0)
+    extras = explain(served, counts, theta, documents.unknown_words) if wanted.explained else NOTHING
+    return ENCODERS[wanted.response_type](served.model.response_key, theta, extras)
 
 
 def transform(model: TopicModel, counts: csr_matrix, extra: int = 0) -> NDArray[np.float32]:
@@ -78,21 +116,11 @@ def transform(model: TopicModel, counts: csr_matrix, extra: int = 0) -> NDArray[
         )
     with np.errstate(all="ignore"):  # what overflows shows in the result, which is checked
         theta = model.transform(counts)
-    finite = np.isfinite(theta).all(axis=1)
-    if not finite.all():
+    if not np.isfinite(theta).all():
+        finite = np.isfinite(theta).all(axis=1)
         raise CustomerError(
             "the counts are too large for the model to tell topic proportions",
             where=f"document {int(np.argmin(finite)) + 1}",
             todo="send the number of times each word occurs in the document",
         )
     return theta
-
-
-def _negotiate(accept: str | None, settings: Settings) -> str:
-    chosen = choose_response_type(accept, settings.default_accept)
-    if chosen is None and settings.strict_accept:
-        raise NotAcceptable(
-            f"Nothing that the Accept header asks for can be sent; allowed: {', '.join(RESPONSE_TYPES)}."
-        )
-    # The built-in algorithms answer their default type to any Accept that they do not know.
-    return chosen or settings.default_accept

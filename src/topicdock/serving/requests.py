@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import IO
 
 import numpy as np
@@ -124,6 +125,10 @@ class Documents:
     unknown_words: NDArray[np.int64] | None = None
 
 
+# Clients name the same few types again and again.
+_recognise = lru_cache(maxsize=64)(parse_media_type)
+
+
 def decode_documents(body: bytes, content_type: str | None, served: ServedModel) -> Documents:
     """Return the documents of a request as word counts.
 
@@ -138,7 +143,7 @@ def decode_documents(body: bytes, content_type: str | None, served: ServedModel)
     """
     feature_dim = served.model.feature_dim
     if content_type and content_type.strip():
-        media_type = parse_media_type(content_type)
+        media_type = _recognise(content_type)
         texts = find_texts(body, media_type)
         if texts is not None:
             return Documents(*served.count_texts(texts))

@@ -57,6 +57,16 @@ ENCODERS: Mapping[str, Callable[..., bytes]] = {
 
 RESPONSE_TYPES: tuple[str, ...] = tuple(ENCODERS)
 
+CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+_LONGEST_ATTRIBUTES = 1024
+
+
+def returned_attributes(attributes: str) -> str:
+    """Return which custom attributes of a request come back with its answer: all, or none."""
+    # SageMaker allows visible ASCII only; anything else was not its doing and is not handed back.
+    returned = len(attributes) <= _LONGEST_ATTRIBUTES and attributes.isascii() and attributes.isprintable()
+    return attributes if returned else ""
+
 
 @dataclass(frozen=True)
 class _Range:

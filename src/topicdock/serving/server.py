@@ -25,7 +25,7 @@ from topicdock.artifact import load_model
 from topicdock.contract.layout import Layout
 from topicdock.contract.logs import configure_logging
 from topicdock.errors import PlatformError, TopicdockError
-from topicdock.serving.access_log import log_request, open_access_log
+from topicdock.serving.access_log import AccessLog
 from topicdock.serving.app import UNCOUNTED, create_app
 from topicdock.serving.machine import Machine
 from topicdock.serving.metrics import Counters
@@ -70,7 +70,7 @@ def run(environment: Mapping[str, str]) -> int:
 
 
 def _serve(models: ServedModel | Registry, settings: Settings) -> int:
-    open_access_log(settings.access_log)
+    _Log.requests_log = AccessLog(sys.stdout.fileno()) if settings.access_log else None
     # A worker that is replaced may live on for a while.
     counters = Counters(2 * settings.workers) if settings.metrics else None
     server = _Server(create_app(models, settings, counters), settings, counters)
@@ -118,6 +118,7 @@ class _Log(Logger):  # type: ignore[misc]
     """gunicorn's messages, without handlers of its own: they go where every line of this process goes."""
 
     counters: ClassVar[Counters | None] = None
+    requests_log: ClassVar[AccessLog | None] = None
 
     def setup(self, cfg: Any) -> None:
         self._access_log_enabled = False
@@ -126,12 +127,15 @@ class _Log(Logger):  # type: ignore[misc]
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
         """Log and count a request, whoever answered it."""
-        seconds = request_time.total_seconds()
-        log_request(environ, resp.status_code, resp.sent, seconds)
+        self.note(environ, resp.status_code, resp.sent, request_time.total_seconds())
+
+    def note(self, environ: dict[str, Any], status: int, sent: int, seconds: float) -> None:
+        """Log and count a request: its status, the bytes of its answer and how long that took."""
+        if self.requests_log is not None:
+            self.requests_log.write(environ, status, sent, seconds)
         if self.counters is not None and environ.get("PATH_INFO") not in UNCOUNTED:
             received = environ.get("CONTENT_LENGTH") or 0
-            documents = environ.get(DOCUMENTS, 0)
-            self.counters.add(resp.status_code, seconds, documents, int(received), resp.sent)
+            self.counters.add(status, seconds, environ.get(DOCUMENTS, 0), int(received), sent)
 
     def exception(self, msg: str, *args: object, **kwargs: Any) -> None:
         if isinstance(sys.exc_info()[1], BlockingIOError):  # SOCKET_PATIENCE is over

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import selectors
 import signal
 import socket
@@ -17,10 +16,10 @@ from threading import BoundedSemaphore
 from typing import Any
 
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
-from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
 from topicdock.serving.app import ADMITTED
 from topicdock.serving.machine import give_memory_back
+from topicdock.serving.prompt_loop import PromptWorker
 
 HEADS = 8
 """Threads of a worker that may wait for the rest of a request's head."""
@@ -37,8 +36,8 @@ _FAREWELL = 5
 _LEFTOVERS = 0.05
 """Seconds to skip what a request's answer did not need of its body, so that the connection can go on."""
 
-_SOON = 1
-"""Milliseconds in which a busy client's next request comes."""
+_NOTICE = 0.2
+"""Seconds between two signs of life."""
 
 _SWITCH = 0.001
 """Seconds after which a thread that computes lets another one run: small requests wait for large ones several times."""
@@ -62,7 +61,7 @@ def hold_back_signals() -> None:
     )
 
 
-class Worker(gthread.ThreadWorker):  # type: ignore[misc]
+class Worker(PromptWorker):
     """The worker: no thread of it and no turn of its loop waits for a client, but for those that are counted.
 
     Threaded, because the synchronous worker knows no keep-alive and would let one slow client hold up everybody, the
@@ -79,6 +78,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._heads = BoundedSemaphore(HEADS)
         self._leaving: deque[tuple[float, socket.socket]] = deque()
+        self._noticed = 0.0
         self._trimmed = 0.0, 0
 
     def init_signals(self) -> None:
@@ -101,19 +101,13 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
             logging.shutdown()
             os._exit(0)
 
-    def handle(self, conn: Any) -> Any:
-        """Answer the requests of a connection that come now, in a thread; say what is to become of the connection."""
-        outcome = self._handle_one(conn)
-        # A busy client's next request is there at once, and to hand the connection to the loop and back takes as long
-        # as to answer it. But those that wait for a thread go first.
-        while outcome is True and self.alive and not self.tpool._work_queue.qsize() and _comes_soon(conn):
-            outcome = self._handle_one(conn)
-        return outcome
-
-    def _handle_one(self, conn: Any) -> Any:
+    def prepare(self, conn: Any) -> None:
+        """Do what a new connection needs before it is watched."""
+        super().prepare(conn)
         conn.close = partial(self._close, conn)
-        if not conn.initialized and hasattr(conn, "wait_for_data") and not conn.wait_for_data(0):
-            return gthread._DEFER  # back to the loop, which waits without a thread
+
+    def handle(self, conn: Any) -> Any:
+        """Answer a request, in a thread; say what is to become of the connection."""
         with ExitStack() as conn.place:
             if not _has_whole_head(conn):
                 if not self._heads.acquire(blocking=False):
@@ -138,8 +132,11 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
 
     def notify(self) -> None:
         """Tell the first process that this one is alive; and give back the memory that requests took, now and then."""
-        super().notify()
         now = time.monotonic()
+        if now < self._noticed + _NOTICE:
+            return
+        self._noticed = now
+        super().notify()
         if self.nr != self._trimmed[1] and now > self._trimmed[0] + _TRIM:
             self._trimmed = now, self.nr
             give_memory_back()
@@ -155,11 +152,6 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
             return keepalive and bool(conn.parser.finish_body(deadline=time.monotonic() + _LEFTOVERS))
         except (ParseException, OSError):
             return False  # a broken body has had its answer, and what follows it cannot be another request
-
-    def _cap_keepalive(self, deadline: float) -> None:
-        super()._cap_keepalive(deadline)
-        for conn in self.pending_conns:  # they have not sent anything yet
-            conn.timeout = min(conn.timeout, deadline)
 
     def _close(self, conn: Any, graceful: bool = False) -> None:
         """Close a connection from the loop; gracefully by reading on for a while, lest the answer be lost."""
@@ -188,14 +180,6 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
         if client.fileno() >= 0:  # else it has left before its time was over
             self.poller.unregister(client)
             client.close()
-
-
-def _comes_soon(conn: Any) -> bool:
-    if conn.parser.unreader.buf.getvalue():
-        return False  # the loop knows what to do with what was read ahead
-    poller = select.poll()
-    poller.register(conn.sock, select.POLLIN)
-    return bool(poller.poll(_SOON))
 
 
 def _has_whole_head(conn: Any) -> bool:
