@@ -175,7 +175,7 @@ def test_every_truncation_gives_documents_or_an_error() -> None:
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("topicdock.corpus.json_pieces.PIECE", 60)
-    monkeypatch.setattr("topicdock.corpus.json_documents.PIECE", 0)
+    monkeypatch.setattr("topicdock.corpus.json_documents.WORTH_IT", 0)
 
 
 @pytest.mark.usefixtures("small_pieces")
@@ -185,7 +185,7 @@ def test_a_long_list_is_read_in_pieces_as_it_is_read_whole(head: str, indent: in
     documents = [*DOCUMENTS, {"id": "a}, {b", "data": {"features": FEATURES}}] * 9
     content = documents if not head else {"instances": documents}
     text = json.dumps(content, indent=indent).encode()
-    assert len(list(cut_instances(text))) > 3
+    assert len(list(cut_instances(text, 3))) > 3
     assert_same(bag([[1.5, 0, 2]] * len(documents)), decode_json(text, 3))
 
 

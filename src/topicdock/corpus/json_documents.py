@@ -24,7 +24,8 @@ import orjson
 from scipy.sparse import csr_matrix
 
 from topicdock.corpus import bag_of_words
-from topicdock.corpus.json_pieces import PIECE, CannotCutError, cut_instances, gather_sparse
+from topicdock.corpus.json_pieces import PIECE, CannotCutError, Piece, cut_instances, gather_sparse
+from topicdock.corpus.json_tokens import IN_LINES, WORTH_IT, read_alike
 from topicdock.errors import CustomerError
 
 NUMBER_TYPES = frozenset((int, float, bool))
@@ -58,9 +59,9 @@ def decode_json(body: bytes | memoryview, feature_dim: int) -> csr_matrix:
         If the body is not JSON; otherwise naming the first bad instance, counted from 1.
     """
     text = bytes(body).removeprefix(codecs.BOM_UTF8)
-    if len(text) > 2 * PIECE:
+    if len(text) > WORTH_IT:
         try:
-            return _decode_pieces(cut_instances(text), feature_dim)
+            return _decode_pieces(cut_instances(text, feature_dim), feature_dim)
         except CannotCutError as error:
             _logger.debug("A JSON body is read as a whole: %r", error)
     parsed = _parse(text, "")
@@ -75,20 +76,20 @@ def decode_json(body: bytes | memoryview, feature_dim: int) -> csr_matrix:
     return _decode_pieces([instances], feature_dim)
 
 
-def _decode_pieces(pieces: Iterable[list[Any]], feature_dim: int) -> csr_matrix:
+def _decode_pieces(pieces: Iterable[Piece], feature_dim: int) -> csr_matrix:
     bags: list[csr_matrix] = []
     first = 1
     for piece in pieces:
         bags.append(_decode_instances(piece, feature_dim, first))
-        first += len(piece)
+        first += bags[-1].shape[0]
     return bag_of_words.stack(bags, feature_dim)
 
 
-def _decode_instances(instances: list[Any], feature_dim: int, first: int) -> csr_matrix:
+def _decode_instances(instances: Piece, feature_dim: int, first: int) -> csr_matrix:
     def name(index: int) -> str:
         return f"instance {first + index}"
 
-    ragged = gather_sparse(instances, feature_dim)
+    ragged = gather_sparse(instances, feature_dim) if isinstance(instances, list) else instances
     if ragged is not None:
         return bag_of_words.assemble(*ragged, feature_dim, name)
     return _decode_documents(instances, feature_dim, name, _decode_document)
@@ -119,6 +120,10 @@ def _decode_lines(lines: list[bytes], numbers: list[int], feature_dim: int) -> c
     def name(index: int) -> str:
         return f"line {numbers[index] + 1}"
 
+    some = b"\n".join([lines[number] for number in numbers])
+    alike = read_alike(some, feature_dim, IN_LINES) if len(some) > WORTH_IT else None
+    if alike is not None:
+        return bag_of_words.assemble(*alike, feature_dim, name)
     try:
         documents = [orjson.loads(lines[number]) for number in numbers]
     except orjson.JSONDecodeError:  # which may not be the first mistake

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
+
+from topicdock.corpus.json_tokens import IN_LIST, Ragged, read_alike
 
 PIECE = 1 << 20
 """Bytes of a piece, about: ten milliseconds of parsing."""
@@ -26,16 +27,16 @@ _TAILS = {True: re.compile(rb"\s*\]\s*\}\s*\Z"), False: re.compile(rb"\s*\]\s*\Z
 _LONGEST_TAIL = 100
 _BORDER = re.compile(rb"[\]}]\s*(,)\s*[\[{]")
 
-Ragged = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]
-"""Counts, word ids, and how many of them each document has."""
+Piece = list[Any] | Ragged
+"""Documents as the parser gives them, or their numbers already put together."""
 
 
 class CannotCutError(ValueError):
     """The text is not JSON, or has no place to cut where one was looked for; it may still be JSON as a whole."""
 
 
-def cut_instances(text: bytes) -> Iterator[list[Any]]:
-    """Parse ``{"instances": [...]}`` or a list of objects or lists, piece by piece.
+def cut_instances(text: bytes, feature_dim: int) -> Iterator[Piece]:
+    """Read ``{"instances": [...]}`` or a list of objects or lists, piece by piece.
 
     Raises
     ------
@@ -48,23 +49,28 @@ def cut_instances(text: bytes) -> Iterator[list[Any]]:
         raise CannotCutError
     begin, end = head.end(), tail.start()
     while end - begin > PIECE:
-        piece, begin = _cut(text, begin, end)
+        piece, begin = _cut(text, begin, end, feature_dim)
         yield piece
     if begin < end:
-        yield _parse(text[begin:end])
+        yield _read(text[begin:end], feature_dim)
 
 
-def _cut(text: bytes, begin: int, end: int) -> tuple[list[Any], int]:
+def _cut(text: bytes, begin: int, end: int, feature_dim: int) -> tuple[Piece, int]:
     looked = begin + PIECE
     for _ in range(_TRIES):
         border = _BORDER.search(text, looked, end)
         if border is None:
-            return _parse(text[begin:end]), end
+            return _read(text[begin:end], feature_dim), end
         try:
-            return _parse(text[begin : border.start(1)]), border.end(1)
+            return _read(text[begin : border.start(1)], feature_dim), border.end(1)
         except CannotCutError:
             looked = border.end(1)
     raise CannotCutError
+
+
+def _read(elements: bytes, feature_dim: int) -> Piece:
+    alike = read_alike(elements.strip(b" \t\r\n"), feature_dim, IN_LIST)
+    return _parse(elements) if alike is None else alike
 
 
 def _parse(elements: bytes) -> list[Any]:
