@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -100,6 +100,22 @@ def test_a_connection_cut_between_two_documents_is_400(lone: Service) -> None:
     answer = send(lone, POST + b"Content-Length: %d\r\n\r\n" % (3 * len(LINE)) + LINE)
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"too early: 80 of 240 bytes" in answer
+
+
+def test_clients_that_send_a_byte_now_and_then_hold_their_places_no_longer_than_the_time_limit(base: Path) -> None:
+    with Service(base, {**ALONE, "SAGEMAKER_MODEL_SERVER_TIMEOUT": "1"}) as running:
+        head, body = POST[:40], POST + b"Content-Length: 79\r\n\r\n1"
+        with connections(running, 8, head) as heads, connections(running, 16, body) as bodies:
+            over = time.monotonic() + 2
+            while time.monotonic() < over:
+                for connection in (*heads, *bodies):
+                    with suppress(OSError):
+                        connection.sendall(b"1")
+                time.sleep(0.2)
+            assert running.ask("POST", "/invocations", ROW, {"Content-Type": CSV}).status == 200
+            assert all(connection.recv(100).startswith(b"HTTP/1.1 408") for connection in bodies)
+            assert not any(connection.recv(100) for connection in heads)
+        assert "Traceback" not in running.log
 
 
 @pytest.mark.slow

@@ -23,6 +23,9 @@ DOCUMENTS = "topicdock.documents"
 """Key of a WSGI environment: how many documents the request held, once that is known."""
 
 _PIECE = 1 << 16
+_READ = 1 << 18
+"""Bytes of a body that are asked for at once: gunicorn copies all that it has for each piece it is asked for."""
+
 _SMALLEST_WINDOW = 1 << 8
 """Bytes of a gzip member that are looked at first: zlib copies all that it is shown and that belongs to the next."""
 _UNLABELLED = MediaType(CSV, {"label_size": "0"})
@@ -60,12 +63,14 @@ def read_body(stream: IO[bytes], limit: int, seconds: float, announced: int | No
 
 def _read_piece(stream: IO[bytes]) -> bytes:
     try:
-        return stream.read(_PIECE)
+        return stream.read(_READ)
     except (ClientDisconnected, ParseException, OSError) as error:
         # werkzeug hides trouble with the socket behind its own exception
         trouble = error.__context__ if isinstance(error, ClientDisconnected) else error
-        if isinstance(trouble, (BlockingIOError, TimeoutError)):  # the server's limit for standing still
+        if isinstance(trouble, BlockingIOError):  # the server's limit for standing still
             raise RequestTimeout("The client stopped sending in the middle of the request body.") from error
+        if isinstance(trouble, TimeoutError):
+            raise RequestTimeout("The request body did not arrive in time.") from error
         raise BadRequest("The request body ends too early, or its chunks are not as they should be.") from error
 
 

@@ -138,8 +138,8 @@ class _Log(Logger):  # type: ignore[misc]
             self.counters.add(status, seconds, environ.get(DOCUMENTS, 0), int(received), sent)
 
     def exception(self, msg: str, *args: object, **kwargs: Any) -> None:
-        if isinstance(sys.exc_info()[1], BlockingIOError):  # SOCKET_PATIENCE is over
-            self.info("A client stood still in the middle of a request; its connection is closed.")
+        if isinstance(sys.exc_info()[1], (BlockingIOError, TimeoutError)):  # SOCKET_PATIENCE or the time limit is over
+            self.info("A client stood still in the middle of a request, or was too slow; its connection is closed.")
         else:
             super().exception(msg, *args, **kwargs)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import selectors
 import signal
@@ -16,6 +17,7 @@ from threading import BoundedSemaphore
 from typing import Any
 
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
+from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
 
 from topicdock.serving.app import ADMITTED
 from topicdock.serving.machine import give_memory_back
@@ -104,10 +106,12 @@ class Worker(PromptWorker):
     def prepare(self, conn: Any) -> None:
         """Do what a new connection needs before it is watched."""
         super().prepare(conn)
+        conn.parser.unreader = _Unreader(conn.sock)
         conn.close = partial(self._close, conn)
 
     def handle(self, conn: Any) -> Any:
         """Answer a request, in a thread; say what is to become of the connection."""
+        conn.parser.unreader.deadline = time.monotonic() + self.cfg.timeout
         with ExitStack() as conn.place:
             if not _has_whole_head(conn):
                 if not self._heads.acquire(blocking=False):
@@ -180,6 +184,19 @@ class Worker(PromptWorker):
         if client.fileno() >= 0:  # else it has left before its time was over
             self.poller.unregister(client)
             client.close()
+
+
+class _Unreader(SocketUnreader):  # type: ignore[misc]
+    """What gunicorn reads a connection with, and a time for all of a request: a byte now and then is not enough."""
+
+    deadline = math.inf
+
+    def chunk(self, size_hint: int | None = None) -> bytes:
+        """Return the next bytes, or raise TimeoutError if they come too late."""
+        received: bytes = super().chunk(size_hint)
+        if time.monotonic() > self.deadline:
+            raise TimeoutError
+        return received
 
 
 def _has_whole_head(conn: Any) -> bool:
