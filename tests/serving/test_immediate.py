@@ -43,7 +43,8 @@ def post(body: bytes, content_type: str = CSV, extra: bytes = b"") -> bytes:
 
 
 @pytest.fixture
-def immediate(model: NeuralTopicModel) -> Immediate:
+def immediate(model: NeuralTopicModel, monkeypatch: pytest.MonkeyPatch) -> Immediate:
+    monkeypatch.setattr(immediate_module, "_LONG", 60.0)  # whatever else this process has to do
     found = create_app(ServedModel(model), Settings()).immediate
     assert found is not None
     return found
