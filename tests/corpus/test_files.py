@@ -129,10 +129,10 @@ def test_a_file_that_cannot_be_read_is_a_customer_error_that_names_it(
 ) -> None:
     (tmp_path / "part-0.csv").write_text("1,0,2\n")
 
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path, mode: str) -> Any:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(CustomerError, match=r"^part-0\.csv: it cannot be read; got: Permission denied"):
         read_counts(tmp_path, parse_media_type(CSV), 3)
 
@@ -172,7 +172,7 @@ def test_every_torn_gzip_file_is_a_customer_error_that_names_it(tmp_path: Path) 
     whole = gzip.compress(encode_counts(random_bag(3, 9, 0.5, seed=8)), mtime=0)
     for length in range(1, len(whole)):
         (tmp_path / "part.gz").write_bytes(whole[:length])
-        with pytest.raises(CustomerError, match=r"^part\.gz: the file cannot be unpacked"):
+        with pytest.raises(CustomerError, match=r"^part\.gz: the data cannot be unpacked"):
             read_counts(tmp_path, parse_media_type(RECORDIO), 9)
 
 

@@ -52,7 +52,7 @@ def test_the_padding_of_the_last_record_may_be_missing() -> None:
         (_part(2, b"abcd"), "^record 1 at byte 0: .*got: continuation flag 2; allowed: 0 or 1"),
         (_part(1, b"abcd") + _part(0, b"abcd"), "^record 1 at byte 12: .*flag 0; allowed: 2 or 3"),
         (_part(7, b"abcd"), "^record 1 at byte 0: .*continuation flag 7"),
-        (_part(1, b"abcd"), "^record 1 at byte 12: the file ends inside a split record"),
+        (_part(1, b"abcd"), "^record 1 at byte 12: the data end inside a split record"),
     ],
 )
 def test_broken_framing_names_record_and_byte(body: bytes, message: str) -> None:

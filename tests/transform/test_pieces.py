@@ -10,10 +10,9 @@ import pytest
 from scipy.sparse import vstack
 
 from tests.models import random_counts
-from topicdock.corpus import CSV, JSON, JSONLINES, RECORDIO, parse_media_type, write_counts
+from topicdock.corpus import CSV, JSON, JSONLINES, RECORDIO, parse_media_type, pieces, write_counts
 from topicdock.corpus.recordio import frame_record, read_records
 from topicdock.errors import CustomerError
-from topicdock.transform import pieces
 from topicdock.transform.pieces import read_counts_in_pieces
 
 COUNTS = random_counts(200)
@@ -61,13 +60,13 @@ def test_labels_are_told_by_the_first_row_for_all_pieces(tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     ("name", "media_type", "spoil", "says"),
     [
-        ("a.csv", CSV, lambda data: data + b"x\n", r"a\.csv, after \d+ documents, row \d+"),
-        ("a", RECORDIO, lambda data: data[:-20], r"a, after \d+ documents, record \d+"),
-        ("a", RECORDIO, lambda data: data[:4000] + b"junk" + data[4000:], r"a, after \d+ documents"),
-        ("a.gz", RECORDIO, lambda data: gzip.compress(data)[:-50], "cannot be read to its end"),
+        ("a.csv", CSV, lambda data: data + b"x\n", r"a\.csv, row 201"),
+        ("a", RECORDIO, lambda data: data[:-20], r"a, record 200 at byte \d{5}"),
+        ("a", RECORDIO, lambda data: data[:4000] + b"junk" + data[4000:], r"a, record \d+ at byte \d+"),
+        ("a.gz", RECORDIO, lambda data: gzip.compress(data)[:-50], "cannot be unpacked"),
     ],
 )
-def test_a_mistake_says_how_many_documents_came_before(
+def test_a_mistake_names_the_record_or_row_counted_through_the_whole_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, media_type: str, spoil: object, says: str
 ) -> None:
     write_counts(tmp_path / "good", COUNTS, parse_media_type(media_type))

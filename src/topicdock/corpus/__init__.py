@@ -4,7 +4,7 @@ What leaves this room is sorted, has no duplicates and no explicit zeros, and is
 """
 
 from topicdock.corpus.csv_rows import decode_csv, encode_csv
-from topicdock.corpus.files import list_data_files, read_counts, write_counts
+from topicdock.corpus.files import list_data_files, read_blocks, read_counts, write_counts
 from topicdock.corpus.json_documents import decode_json, decode_jsonlines, encode_json, encode_jsonlines
 from topicdock.corpus.media_types import (
     CSV,
@@ -38,6 +38,7 @@ __all__ = [
     "encode_label_vectors",
     "list_data_files",
     "parse_media_type",
+    "read_blocks",
     "read_counts",
     "read_vocabulary",
     "write_counts",

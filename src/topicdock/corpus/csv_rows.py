@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -17,12 +17,15 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from topicdock.corpus import bag_of_words
-from topicdock.corpus.csv_columns import Columns, advise_commas, find_columns, split_rows
-from topicdock.corpus.csv_tokens import decode_all_tokens, decode_plain_rows
+from topicdock.corpus.csv_columns import NO_BLANK, Columns, advise_commas, find_columns, split_rows
+from topicdock.corpus.csv_tokens import NEWLINE, decode_all_tokens, decode_plain_rows
+from topicdock.corpus.pieces import LONGEST_DOCUMENT, gather, mark_last
 from topicdock.errors import CustomerError
 
 WINDOW = 1 << 20
 """Bytes of lines decoded at a time; temporary arrays take about six times as much."""
+
+QUOTE = ord('"')
 
 DENSE_TOKEN_LENGTH = 6
 """From so many bytes a token on, separator included, the numbers have fractions, and few are a bare zero."""
@@ -54,17 +57,45 @@ def decode_csv(body: bytes | memoryview, feature_dim: int, label_size: int | Non
     CustomerError
         Naming the row (counted from 1, blank lines apart) and the column, labels included.
     """
-    whole = bytes(body).removeprefix(codecs.BOM_UTF8)
-    columns = find_columns(whole, feature_dim, label_size)
-    if b'"' in whole:  # a line end within quotes is not the end of a row, so that the text cannot be cut
-        return _decode_fields(whole, columns, 1)
-    blocks: list[csr_matrix] = []
-    number = 1
-    for lines in _cut_at_line_ends(whole):
-        block = _decode_lines(lines, columns, number)
-        blocks.append(block)
+    return bag_of_words.stack(list(decode_csv_pieces([bytes(body)], feature_dim, label_size)), feature_dim)
+
+
+def decode_csv_pieces(pieces: Iterable[bytes], feature_dim: int, label_size: int | None = None) -> Iterator[csr_matrix]:
+    """Decode what :func:`decode_csv` does, from pieces that may be cut anywhere; yields some rows at a time."""
+    rest, number, columns = b"", 1, None
+    for piece, more in mark_last(gather(pieces, len(codecs.BOM_UTF8))):
+        rest += piece
+        if columns is None:
+            rest = rest.removeprefix(codecs.BOM_UTF8)
+        end = _end_of_rows(rest) if more else len(rest)
+        lines, rest = rest[:end], rest[end:]
+        if not NO_BLANK.search(lines):  # the first row, which may decide what is a label, is still to come
+            continue
+        columns = columns or find_columns(lines, feature_dim, label_size)
+        for block in _decode_rows(lines, columns, number):
+            yield block
+            number += block.shape[0]
+
+
+def _end_of_rows(body: bytes) -> int:
+    """Return where the last whole row of `body`, which begins a row, ends; 0 if none does."""
+    end = body.rfind(b"\n") + 1
+    if b'"' in body:  # a line end within quotes, of which an odd number stands before it, is not the end of a row
+        text = np.frombuffer(body, np.uint8)
+        line_ends = np.flatnonzero(text == NEWLINE)
+        outside = line_ends[np.searchsorted(np.flatnonzero(text == QUOTE), line_ends) % 2 == 0]
+        end = int(outside[-1]) + 1 if len(outside) else 0
+    return end if end or len(body) < LONGEST_DOCUMENT else len(body)
+
+
+def _decode_rows(lines: bytes, columns: Columns, number: int) -> Iterator[csr_matrix]:
+    if b'"' in lines:  # the text cannot be cut at every line end
+        yield _decode_fields(lines, columns, number)
+        return
+    for some in _cut_at_line_ends(lines):
+        block = _decode_lines(some, columns, number)
+        yield block
         number += block.shape[0]
-    return bag_of_words.stack(blocks, feature_dim)
 
 
 def _cut_at_line_ends(body: bytes) -> Iterator[bytes]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import io
 import logging
 import os
 import stat
-import zlib
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from scipy.sparse import csr_matrix
 
@@ -17,8 +17,9 @@ from topicdock.corpus import bag_of_words
 from topicdock.corpus.csv_rows import encode_csv
 from topicdock.corpus.json_documents import encode_json, encode_jsonlines
 from topicdock.corpus.media_types import CSV, JSON, JSONLINES, RECORDIO, MediaType, find_decoder
+from topicdock.corpus.pieces import read_pieces
 from topicdock.corpus.records import encode_counts
-from topicdock.errors import CustomerError
+from topicdock.errors import CustomerError, PlatformError
 
 GZIP_SUFFIX = ".gz"
 HIDDEN = (".", "_")
@@ -133,30 +134,29 @@ def read_counts(folder: Path, media_type: MediaType, feature_dim: int) -> csr_ma
         Naming the file, as a path within the channel, and the first bad record, row or line in it; and as
         :func:`list_data_files`.
     """
+    return bag_of_words.stack(list(read_blocks(folder, media_type, feature_dim)), feature_dim)
+
+
+def read_blocks(folder: Path, media_type: MediaType, feature_dim: int) -> Iterator[csr_matrix]:
+    """Yield what :func:`read_counts` returns, some documents at a time; each file is read from its beginning on."""
     decode = find_decoder(media_type)  # before anything is read, so that the error is not about a file
-    blocks = []
     for path in list_data_files(folder):
         try:
-            blocks.append(decode(_read_bytes(path), media_type, feature_dim))
+            with open_data(path) as stream:
+                yield from decode(read_pieces(stream), media_type, feature_dim)
         except CustomerError as error:
             raise error.inside(_name(path, folder)) from error
         except PermissionError as error:
             raise _unreadable(path, folder, error) from error
-    return bag_of_words.stack(blocks, feature_dim)
+        except OSError as error:
+            raise PlatformError(f"{path} could not be read to its end: {error.strerror or error}.") from error
 
 
-def _read_bytes(path: Path) -> bytes:
-    data = path.read_bytes()
-    if path.suffix.lower() != GZIP_SUFFIX:
-        return data
-    try:
-        # Not gzip.decompress: it copies the rest of the file for each member, and some writers make thousands.
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            return file.read()
-    except (EOFError, zlib.error, OSError) as error:
-        raise CustomerError(
-            "the file cannot be unpacked", got=str(error), allowed="a whole gzip file", todo="write the file again"
-        ) from error
+def open_data(path: Path) -> BinaryIO:
+    """Open a file of documents; one whose name ends with ``.gz`` is unpacked."""
+    if path.suffix.lower() == GZIP_SUFFIX:
+        return cast(BinaryIO, gzip.open(path))
+    return path.open("rb")
 
 
 def write_counts(path: Path, counts: csr_matrix, media_type: MediaType, *, dense: bool = False) -> None:

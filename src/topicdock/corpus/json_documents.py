@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import codecs
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import compress, pairwise
 from typing import Any
 
@@ -26,6 +26,7 @@ from scipy.sparse import csr_matrix
 from topicdock.corpus import bag_of_words
 from topicdock.corpus.json_pieces import PIECE, CannotCutError, Piece, cut_instances, gather_sparse
 from topicdock.corpus.json_tokens import IN_LINES, WORTH_IT, read_alike
+from topicdock.corpus.pieces import LONGEST_DOCUMENT, gather, mark_last
 from topicdock.errors import CustomerError
 
 NUMBER_TYPES = frozenset((int, float, bool))
@@ -103,31 +104,47 @@ def decode_jsonlines(body: bytes | memoryview, feature_dim: int) -> csr_matrix:
     CustomerError
         Naming the first bad line, counted from 1, blank ones included. Otherwise as :func:`decode_json`.
     """
-    lines = bytes(body).removeprefix(codecs.BOM_UTF8).split(b"\n")
-    bags, some, size = [], [], 0
-    for number, line in enumerate(lines):
+    return bag_of_words.stack(list(decode_jsonlines_pieces([bytes(body)], feature_dim)), feature_dim)
+
+
+def decode_jsonlines_pieces(pieces: Iterable[bytes], feature_dim: int) -> Iterator[csr_matrix]:
+    """Decode what :func:`decode_jsonlines` does, from pieces that may be cut anywhere; yields some lines at a time."""
+    rest, number = b"", 1
+    for piece, more in mark_last(gather(pieces, len(codecs.BOM_UTF8))):
+        rest += piece
+        if number == 1:
+            rest = rest.removeprefix(codecs.BOM_UTF8)
+        end = rest.rfind(b"\n") + 1 if more and len(rest) < LONGEST_DOCUMENT else len(rest)
+        lines, rest = rest[:end], rest[end:]
+        if lines:
+            yield from _decode_text(lines.split(b"\n"), number, feature_dim)
+            number += lines.count(b"\n")
+
+
+def _decode_text(lines: list[bytes], number: int, feature_dim: int) -> Iterator[csr_matrix]:
+    some, size = [], 0
+    for place, line in enumerate(lines):
         if line.strip():
-            some.append(number)
+            some.append(place)
             size += len(line)
         if size > PIECE:
-            bags.append(_decode_lines(lines, some, feature_dim))
+            yield _decode_lines(lines, some, feature_dim, number)
             some, size = [], 0
-    bags.append(_decode_lines(lines, some, feature_dim))
-    return bag_of_words.stack(bags, feature_dim)
+    yield _decode_lines(lines, some, feature_dim, number)
 
 
-def _decode_lines(lines: list[bytes], numbers: list[int], feature_dim: int) -> csr_matrix:
+def _decode_lines(lines: list[bytes], places: list[int], feature_dim: int, number: int) -> csr_matrix:
     def name(index: int) -> str:
-        return f"line {numbers[index] + 1}"
+        return f"line {number + places[index]}"
 
-    some = b"\n".join([lines[number] for number in numbers])
+    some = b"\n".join([lines[place] for place in places])
     alike = read_alike(some, feature_dim, IN_LINES) if len(some) > WORTH_IT else None
     if alike is not None:
         return bag_of_words.assemble(*alike, feature_dim, name)
     try:
-        documents = [orjson.loads(lines[number]) for number in numbers]
+        documents = [orjson.loads(lines[place]) for place in places]
     except orjson.JSONDecodeError:  # which may not be the first mistake
-        return _decode_documents((lines[number] for number in numbers), feature_dim, name, _decode_line)
+        return _decode_documents((lines[place] for place in places), feature_dim, name, _decode_line)
     ragged = gather_sparse(documents, feature_dim)
     if ragged is not None:
         return bag_of_words.assemble(*ragged, feature_dim, name)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from scipy.sparse import csr_matrix
 
-from topicdock.corpus.csv_rows import decode_csv
-from topicdock.corpus.json_documents import decode_json, decode_jsonlines
-from topicdock.corpus.records import decode_records
+from topicdock.corpus.bag_of_words import stack
+from topicdock.corpus.csv_rows import decode_csv_pieces
+from topicdock.corpus.json_documents import decode_json, decode_jsonlines_pieces
+from topicdock.corpus.records import decode_record_pieces
 from topicdock.errors import CustomerError
 
 RECORDIO = "application/x-recordio-protobuf"
@@ -100,10 +101,11 @@ def decode_counts(body: bytes | memoryview, media_type: MediaType, feature_dim: 
     CustomerError
         If the body is not what the media type says, naming the first bad record, row, instance or line.
     """
-    return find_decoder(media_type)(body, media_type, feature_dim)
+    return stack(list(find_decoder(media_type)([bytes(body)], media_type, feature_dim)), feature_dim)
 
 
-Decoder = Callable[[bytes | memoryview, MediaType, int], csr_matrix]
+Decoder = Callable[[Iterable[bytes], MediaType, int], Iterator[csr_matrix]]
+"""From the pieces of a body or stream, which may be cut anywhere, to its documents, some at a time."""
 
 
 def find_decoder(media_type: MediaType) -> Decoder:
@@ -116,7 +118,7 @@ def find_decoder(media_type: MediaType) -> Decoder:
     return decoder
 
 
-def _decode_csv(body: bytes | memoryview, media_type: MediaType, feature_dim: int) -> csr_matrix:
+def _decode_csv(pieces: Iterable[bytes], media_type: MediaType, feature_dim: int) -> Iterator[csr_matrix]:
     text = media_type.parameters.get("label_size")
     if text is not None and not LABEL_SIZE.fullmatch(text):
         raise CustomerError(
@@ -124,12 +126,13 @@ def _decode_csv(body: bytes | memoryview, media_type: MediaType, feature_dim: in
             got=repr(text[:LONGEST_QUOTE]),
             allowed="0 or more, up to nine digits",
         )
-    return decode_csv(body, feature_dim, None if text is None else int(text[-LABEL_DIGITS:]))
+    return decode_csv_pieces(pieces, feature_dim, None if text is None else int(text[-LABEL_DIGITS:]))
 
 
 DECODERS: Mapping[str, Decoder] = {
-    RECORDIO: lambda body, _, feature_dim: decode_records(body, feature_dim),
+    RECORDIO: lambda pieces, _, feature_dim: decode_record_pieces(pieces, feature_dim),
     CSV: _decode_csv,
-    JSON: lambda body, _, feature_dim: decode_json(body, feature_dim),
-    JSONLINES: lambda body, _, feature_dim: decode_jsonlines(body, feature_dim),
+    # Its brackets close at the end.
+    JSON: lambda pieces, _, feature_dim: iter([decode_json(b"".join(pieces), feature_dim)]),
+    JSONLINES: lambda pieces, _, feature_dim: decode_jsonlines_pieces(pieces, feature_dim),
 }

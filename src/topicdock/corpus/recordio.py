@@ -77,7 +77,7 @@ def write_records(payloads: Iterable[bytes]) -> bytes:
     return b"".join(map(frame_record, payloads))
 
 
-def find_frames(body: bytes, offset: int, number: int, window: int) -> Frames:
+def find_frames(body: bytes, offset: int, number: int, window: int, *, before: int = 0, more: bool = False) -> Frames:
     """Find the frames that begin in ``body[offset : offset + window]``, whole records only.
 
     Parameters
@@ -89,16 +89,20 @@ def find_frames(body: bytes, offset: int, number: int, window: int) -> Frames:
         What the record at `offset` is called in errors.
     window : int
         Bytes to look through, at least one.
+    before : int
+        How many bytes came before `body`; errors count from there.
+    more : bool
+        Bytes are to follow `body`, so that what it cuts short is no mistake, but left for later; perhaps all of it.
 
     Raises
     ------
     CustomerError
         On a wrong magic word, a record that the body cuts short, or parts of a split record out of order.
     """
-    return _find_chain(body, offset, window) or _walk(body, offset, number, window)
+    return _find_chain(body, offset, window, more=more) or _walk(body, offset, number, window, before, more=more)
 
 
-def _find_chain(body: bytes, offset: int, window: int) -> Frames | None:
+def _find_chain(body: bytes, offset: int, window: int, *, more: bool) -> Frames | None:
     """Look at every aligned magic word at once; None unless they are exactly the beginnings of whole records."""
     count = min(window, len(body) - offset) // 4
     if count < 2:
@@ -116,18 +120,24 @@ def _find_chain(body: bytes, offset: int, window: int) -> Frames | None:
     if (sizes > LONGEST_PART).any() or not np.array_equal(ends[:-1], 4 * headers[1:]):
         return None
     starts = offset + 4 * headers + HEADER_SIZE
+    if more and offset + int(ends[-1]) > len(body):
+        starts, sizes, ends = starts[:-1], sizes[:-1], ends[:-1]
+        if not len(starts):
+            return None
     if int(starts[-1] + sizes[-1]) > len(body):
         return None
     return Frames(starts, sizes, np.zeros_like(sizes), min(offset + int(ends[-1]), len(body)))
 
 
-def _walk(body: bytes, offset: int, number: int, window: int) -> Frames:
+def _walk(body: bytes, offset: int, number: int, window: int, before: int, *, more: bool) -> Frames:
     """Follow the frames one by one, as far as the window and then to the end of a split record."""
     found: list[tuple[int, int, int]] = []
     limit = min(offset + window, len(body))
-    inside = False
+    inside, whole, end = False, 0, offset
     while offset < limit or (inside and offset < len(body)):
-        where = f"record {number} at byte {offset}"
+        if more and _is_cut_short(body, offset):
+            break
+        where = f"record {number} at byte {before + offset}"
         length, flag = _read_header(body, offset, where)
         if flag > LAST or (flag in (MIDDLE, LAST)) != inside:
             raise CustomerError(
@@ -140,21 +150,31 @@ def _walk(body: bytes, offset: int, number: int, window: int) -> Frames:
         inside = flag in (FIRST, MIDDLE)
         number += not inside
         offset += HEADER_SIZE + (length + 3) // 4 * 4
-    if inside:
-        raise CustomerError("the file ends inside a split record", where=f"record {number} at byte {len(body)}")
-    table = np.array(found, dtype=np.int64).reshape(-1, 3)
+        if not inside:
+            whole, end = len(found), offset
+    if inside and not more:
+        raise CustomerError("the data end inside a split record", where=f"record {number} at byte {before + len(body)}")
+    table = np.array(found[:whole], dtype=np.int64).reshape(-1, 3)
     # The padding of the very last record may be missing: batch transform strips it.
-    return Frames(table[:, 0], table[:, 1], table[:, 2], min(offset, len(body)))
+    return Frames(table[:, 0], table[:, 1], table[:, 2], min(end, len(body)))
+
+
+def _is_cut_short(body: bytes, offset: int) -> bool:
+    """Return whether the frame at `offset`, if it is one, goes on behind the end of `body`, its padding included."""
+    header = body[offset : offset + HEADER_SIZE]
+    length = int.from_bytes(header[4:], "little") & LONGEST_PART
+    ends = offset + HEADER_SIZE + (length + 3) // 4 * 4
+    return len(header) < HEADER_SIZE or (header.startswith(MAGIC_BYTES) and ends > len(body))
 
 
 def _read_header(body: bytes, offset: int, where: str) -> tuple[int, int]:
     if len(body) - offset < HEADER_SIZE:
         raise CustomerError(
-            "the file ends inside a record's header",
+            "the data end inside a record's header",
             where=where,
             got=f"{len(body) - offset} bytes",
             allowed=f"{HEADER_SIZE} bytes",
-            todo="write the file again, it is cut short",
+            todo="write them again, they are cut short",
         )
     if body[offset : offset + 4] != MAGIC_BYTES:
         raise CustomerError(
@@ -168,11 +188,11 @@ def _read_header(body: bytes, offset: int, where: str) -> tuple[int, int]:
     length, flag = word & LONGEST_PART, word >> 29
     if offset + HEADER_SIZE + length > len(body):
         raise CustomerError(
-            "the file ends inside a record",
+            "the data end inside a record",
             where=where,
             got=f"{len(body) - offset - HEADER_SIZE} bytes",
             allowed=f"{length} bytes, as the record's header says",
-            todo="write the file again, it is cut short",
+            todo="write them again, they are cut short",
         )
     return length, flag
 

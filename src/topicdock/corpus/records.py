@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from topicdock.corpus import bag_of_words, record_layout
+from topicdock.corpus.pieces import gather, mark_last
 from topicdock.corpus.record_message import FEATURE_NAME, decode_message
 from topicdock.corpus.recordio import MAGIC_BYTES, Frames, find_frames, frame_record, join_parts
 from topicdock.corpus.varints import encode_varint, encode_varints
@@ -17,6 +18,9 @@ from topicdock.errors import CustomerError
 
 WINDOW = 1 << 22
 """Bytes of frames decoded at a time; temporary arrays take about three times as much."""
+
+LONGEST_BARE = 1 << 26
+"""Bytes of a Record without a frame at most; what is longer is of another format."""
 
 DENSE_BLOCK = 1 << 22
 """Numbers of a dense block encoded at a time."""
@@ -45,17 +49,35 @@ def decode_records(body: bytes | memoryview, feature_dim: int) -> csr_matrix:
     CustomerError
         Naming the first bad record, counted from 1.
     """
-    whole = bytes(body)
-    if whole and not whole.startswith(MAGIC_BYTES):
-        return _decode_one_by_one([whole], feature_dim, _name_from(1))
-    blocks: list[csr_matrix] = []
-    offset, number = 0, 1
-    while offset < len(whole):
-        frames = find_frames(whole, offset, number, WINDOW)
-        block = decode_frames(whole, frames, feature_dim, number)
-        blocks.append(block)
-        offset, number = frames.end, number + block.shape[0]
-    return bag_of_words.stack(blocks, feature_dim)
+    return bag_of_words.stack(list(decode_record_pieces([bytes(body)], feature_dim)), feature_dim)
+
+
+def decode_record_pieces(pieces: Iterable[bytes], feature_dim: int) -> Iterator[csr_matrix]:
+    """Decode what :func:`decode_records` does, from pieces that may be cut anywhere; yields some records at a time."""
+    rest, number, before = b"", 1, 0
+    for piece, more in mark_last(gather(pieces, len(MAGIC_BYTES))):
+        rest += piece
+        if not before and not rest.startswith(MAGIC_BYTES):  # one Record without a frame
+            if not more:
+                yield _decode_one_by_one([rest], feature_dim, _name_from(1))
+            elif len(rest) > LONGEST_BARE:
+                raise CustomerError(
+                    "this is not the beginning of a RecordIO record",
+                    where="record 1 at byte 0",
+                    got=rest[:4].hex(),
+                    allowed=MAGIC_BYTES.hex(),
+                    todo="check that the content type is that of the data",
+                )
+            continue
+        offset = 0
+        while offset < len(rest):
+            frames = find_frames(rest, offset, number, WINDOW, before=before, more=more)
+            if not len(frames.starts):
+                break
+            block = decode_frames(rest, frames, feature_dim, number)
+            yield block
+            offset, number = frames.end, number + block.shape[0]
+        before, rest = before + offset, rest[offset:]
 
 
 def decode_frames(body: bytes, frames: Frames, feature_dim: int, number: int) -> csr_matrix:
