@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from topicdock.errors import CustomerError
-from topicdock.serving.machine import Machine
+from topicdock.machine import Machine
 from topicdock.serving.settings import MEGABYTE, Settings
 
 GIGABYTE = 1 << 30

@@ -25,9 +25,9 @@ from topicdock.artifact import load_model
 from topicdock.contract.layout import Layout
 from topicdock.contract.logs import configure_logging
 from topicdock.errors import PlatformError, TopicdockError
+from topicdock.machine import Machine
 from topicdock.serving.access_log import AccessLog
 from topicdock.serving.app import UNCOUNTED, create_app
-from topicdock.serving.machine import Machine
 from topicdock.serving.metrics import Counters
 from topicdock.serving.registry import Registry
 from topicdock.serving.requests import DOCUMENTS

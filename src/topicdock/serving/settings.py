@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from topicdock.corpus import JSON
 from topicdock.errors import CustomerError
-from topicdock.serving.machine import Machine
+from topicdock.machine import Machine
 from topicdock.serving.responses import RESPONSE_TYPES
 
 MEGABYTE = 1 << 20

@@ -19,8 +19,8 @@ from typing import Any
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
 
+from topicdock.machine import give_memory_back
 from topicdock.serving.app import ADMITTED
-from topicdock.serving.machine import give_memory_back
 from topicdock.serving.prompt_loop import PromptWorker
 
 HEADS = 8
