@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from topicdock.algorithms.hosts import Hosts
-from topicdock.corpus.documents import AnyDocuments, Documents, Share, as_documents
+from topicdock.corpus.documents import AnyDocuments, Blocks, Share, as_documents
 
 Doubles = NDArray[np.float64]
 
@@ -114,7 +114,7 @@ def whiten_moments(
 class _SecondMoment:
     """M1, and M2 as a linear map, of the documents of all hosts."""
 
-    def __init__(self, documents: Documents, alpha0: float, hosts: Hosts) -> None:
+    def __init__(self, documents: Blocks, alpha0: float, hosts: Hosts) -> None:
         self._documents, self._hosts = documents, hosts
         self.vocabulary_size = documents.shape[1]
         long_enough, first, diagonal = np.zeros(2), np.zeros(self.vocabulary_size), np.zeros(self.vocabulary_size)
@@ -164,9 +164,7 @@ def _leading(second: _SecondMoment, number: int, generator: np.random.Generator)
     return eigenvalues[order], basis @ rotation[:, order]
 
 
-def _count_reliable(
-    documents: Documents, alpha0: float, most: int, hosts: Hosts, generator: np.random.Generator
-) -> int:
+def _count_reliable(documents: Blocks, alpha0: float, most: int, hosts: Hosts, generator: np.random.Generator) -> int:
     """Return how many leading directions of one half of the documents have variance in the other half, too.
 
     A direction that is noise has an eigenvalue near 0. Whitening blows it up, and what the decomposition then makes of
@@ -178,7 +176,7 @@ def _count_reliable(
     return int(np.count_nonzero(scores > _STANDARD_ERRORS))
 
 
-def _third_moment(documents: Documents, whitening: Doubles, first: Doubles, alpha0: float, hosts: Hosts) -> Doubles:
+def _third_moment(documents: Blocks, whitening: Doubles, first: Doubles, alpha0: float, hosts: Hosts) -> Doubles:
     """Return M3(W, W, W), shape (k, k, k), for W of shape (V, k)."""
     size = whitening.shape[1]
     cubes, by_word, occurrences = np.zeros((size, size, size)), np.zeros_like(whitening), np.zeros(len(whitening))

@@ -37,7 +37,7 @@ from torch import Tensor
 from topicdock.algorithms.folding import fold_in
 from topicdock.algorithms.hosts import Hosts
 from topicdock.algorithms.sharpening import choose_sharpness, sharpen, spread
-from topicdock.corpus.documents import Documents, count_holders, count_occurrences
+from topicdock.corpus.documents import Documents, Table, count_holders, count_occurrences
 
 Doubles = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -165,11 +165,13 @@ def _iterate(
             by_word = torch.from_numpy(np.ascontiguousarray(_normalise(expected + settings.eta).T, np.float32))
             own, own_likelihood, done = np.zeros((size, num_topics)), 0.0, 0
             for counts in documents.blocks():
+                rows = in_topics.read(done, done + counts.shape[0])
                 divide = partial(
                     _divide_strip, counts, torch.from_numpy(weights), by_word=by_word,
-                    in_topics=in_topics[done : done + counts.shape[0]], alpha=settings.alpha,
+                    in_topics=torch.from_numpy(rows), alpha=settings.alpha,
                 )  # fmt: skip
                 results = list(pool.map(divide, _cut(counts, num_topics, settings.threads)))
+                in_topics.write(done, rows)
                 own += np.sum([total.numpy() for total, _ in results], axis=0, dtype=np.float64)
                 own_likelihood += sum(likelihood for _, likelihood in results)
                 done += counts.shape[0]
@@ -185,15 +187,14 @@ def _iterate(
     return expected
 
 
-def _begin(documents: Documents, weights: Floats, beta: Doubles, alpha: float) -> tuple[Tensor, float]:
+def _begin(documents: Documents, weights: Floats, beta: Doubles, alpha: float) -> tuple[Table, float]:
     """Return the expected words of each document in each topic, shape (D, K), and all words, everything weighted."""
-    in_topics = torch.empty((documents.shape[0], len(beta)), dtype=torch.float32)
+    in_topics = documents.table(len(beta))
     done, tokens = 0, 0.0
     for counts in documents.blocks():
         weighted = csr_matrix((counts.data * weights[counts.indices], counts.indices, counts.indptr), counts.shape)
-        theta = torch.from_numpy(fold_in(weighted, beta, alpha, _FOLD_IN_ITERATIONS))
-        lengths = torch.from_numpy(np.asarray(weighted.sum(axis=1), np.float32))
-        torch.mul(theta, lengths, out=in_topics[done : done + counts.shape[0]])
+        theta = fold_in(weighted, beta, alpha, _FOLD_IN_ITERATIONS)
+        in_topics.write(done, theta * np.asarray(weighted.sum(axis=1), np.float32))
         tokens += float(weighted.sum(dtype=np.float64))
         done += counts.shape[0]
     return in_topics, tokens

@@ -6,7 +6,8 @@ bits of what is computed from them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol, TypeAlias
 
@@ -20,12 +21,32 @@ _BLOCK_COUNTS = 1 << 22
 """Non-zeros of a block at most, 32 MB of ids and counts; a document that has more is a block of its own."""
 
 
-class Documents(Protocol):
-    """D documents over a vocabulary of V words."""
+class Blocks(Protocol):
+    """D documents over a vocabulary of V words, to be gone through in order."""
 
     @property
     def shape(self) -> tuple[int, int]:
         """D and V."""
+
+    def blocks(self, documents: int = BLOCK_DOCUMENTS) -> Iterator[csr_matrix]:
+        """Yield all documents in order, in memory, at most so many at a time; the caller leaves a block as it is.
+
+        No block if there are no documents.
+        """
+
+
+class Table(Protocol):
+    """Numbers for each document, shape (D, C), kept where the documents are."""
+
+    def read(self, first: int, last: int) -> NDArray[np.float32]:
+        """Return the rows of the documents `first` to `last` - 1, written before; perhaps a view."""
+
+    def write(self, first: int, rows: NDArray[np.float32]) -> None:
+        """Put rows down, from the document `first` on."""
+
+
+class Documents(Blocks, Protocol):
+    """D documents over a vocabulary of V words."""
 
     @property
     def nnz(self) -> int:
@@ -34,11 +55,8 @@ class Documents(Protocol):
     def take(self, rows: NDArray[np.integer]) -> csr_matrix:
         """Return some documents in memory, shape (len(rows), V), in the order of `rows`, to the caller's own use."""
 
-    def blocks(self, documents: int = BLOCK_DOCUMENTS) -> Iterator[csr_matrix]:
-        """Yield all documents in order, in memory, at most so many at a time; the caller leaves a block as it is.
-
-        No block if there are no documents.
-        """
+    def table(self, columns: int) -> Table:
+        """Return room for so many numbers a document."""
 
 
 AnyDocuments: TypeAlias = csr_matrix | Documents
@@ -78,18 +96,35 @@ class InMemory:
             # SciPy copies a block, which costs next to nothing beside whatever is done with it.
             yield self._counts if len(bounds) == 2 else self._counts[start:end]
 
+    def table(self, columns: int) -> Table:
+        """Return room in memory for so many numbers a document."""
+        return _TableInMemory(np.empty((self._counts.shape[0], columns), np.float32))
+
+
+@dataclass(frozen=True)
+class _TableInMemory:
+    rows: NDArray[np.float32]
+
+    def read(self, first: int, last: int) -> NDArray[np.float32]:
+        return self.rows[first:last]
+
+    def write(self, first: int, rows: NDArray[np.float32]) -> None:
+        place = self.rows[first : first + len(rows)]
+        if not np.shares_memory(place, rows):  # they are what was read, changed in place
+            place[:] = rows
+
 
 class Share:
     """Every n-th of some documents, beginning with one of the first n.
 
     Parameters
     ----------
-    documents : Documents
+    documents : Blocks
     first, step : int
         The documents `first`, `first` + `step`, `first` + 2 `step` ..., counted from 0.
     """
 
-    def __init__(self, documents: Documents, first: int, step: int) -> None:
+    def __init__(self, documents: Blocks, first: int, step: int) -> None:
         self._documents, self._first, self._step = documents, first, step
 
     @property
@@ -98,23 +133,20 @@ class Share:
         documents, words = self._documents.shape
         return len(range(self._first, documents, self._step)), words
 
-    @property
-    def nnz(self) -> int:
-        """How many counts are not zero."""
-        return sum(int(block.nnz) for block in self.blocks())
-
-    def take(self, rows: NDArray[np.integer]) -> csr_matrix:
-        """Return some documents, shape (len(rows), V), in the order of `rows`."""
-        return self._documents.take(self._first + self._step * rows)
-
     def blocks(self, documents: int = BLOCK_DOCUMENTS) -> Iterator[csr_matrix]:
         """Yield all documents in order, at most so many at a time."""
-        first = self._first
-        for block in self._documents.blocks(documents):
-            share = block[first :: self._step]
-            first = (first - block.shape[0]) % self._step
-            if share.shape[0]:
-                yield share
+        return share(self._documents.blocks(documents), self._first, self._step)
+
+
+def share(blocks: Iterable[csr_matrix], first: int, step: int) -> Iterator[csr_matrix]:
+    """Yield every `step`-th document of all blocks, beginning with the document `first`, counted from 0."""
+    for block in blocks:
+        chosen = block[first::step]
+        first -= block.shape[0]
+        if first < 0:
+            first %= step
+        if chosen.shape[0]:
+            yield chosen
 
 
 def as_documents(counts: AnyDocuments) -> Documents:
@@ -138,22 +170,22 @@ def cut(indptr: NDArray[np.integer], documents: int) -> list[int]:
     return bounds
 
 
-def count_words(documents: Documents) -> float:
+def count_words(documents: Blocks) -> float:
     """Return the number of words of all documents together."""
     return float(sum(block.sum(dtype=np.float64) for block in documents.blocks()))
 
 
-def count_occurrences(documents: Documents) -> NDArray[np.float64]:
+def count_occurrences(documents: Blocks) -> NDArray[np.float64]:
     """Return how often each word occurs, shape (V,)."""
     return _sum_by_word(documents, weigh=True)
 
 
-def count_holders(documents: Documents) -> NDArray[np.float64]:
+def count_holders(documents: Blocks) -> NDArray[np.float64]:
     """Return how many documents hold each word, shape (V,)."""
     return _sum_by_word(documents, weigh=False)
 
 
-def checksum(documents: Documents) -> int:
+def checksum(documents: Blocks) -> int:
     """Return a number of 40 bits that other documents are most unlikely to have; their order does not matter.
 
     The sum over documents of a hash of each, which is that of the sum of the hashes of its words and counts: so the
@@ -174,7 +206,7 @@ def _mix(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return numbers ^ (numbers >> np.uint64(33))
 
 
-def _sum_by_word(documents: Documents, *, weigh: bool) -> NDArray[np.float64]:
+def _sum_by_word(documents: Blocks, *, weigh: bool) -> NDArray[np.float64]:
     size = documents.shape[1]
     total = np.zeros(size)
     for block in documents.blocks():

@@ -1,0 +1,97 @@
+"""Where the documents of a job are kept: in memory as far as they fit, else on disk."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+
+from scipy.sparse import csr_matrix
+
+from topicdock.corpus.bag_of_words import stack
+from topicdock.corpus.documents import BLOCK_DOCUMENTS, Documents, InMemory
+from topicdock.corpus.spool import Spool
+
+_GATHERED_COUNTS = 1 << 20
+"""Non-zeros up to which small blocks are put together."""
+_logger = logging.getLogger(__name__)
+
+
+class Storage:
+    """A budget of memory for all documents together, and a folder for those beyond it.
+
+    Parameters
+    ----------
+    memory : int
+        Bytes that documents may take.
+    why : str
+        Where that number comes from, for the log.
+    folder : Path
+        On a local disk.
+    """
+
+    def __init__(self, memory: int, why: str, folder: Path) -> None:
+        self._memory, self._left, self._why, self._folder = memory, memory, why, folder
+
+    def keep(self, blocks: Iterable[csr_matrix], feature_dim: int, name: str) -> Documents:
+        """Return documents from wherever they have been put.
+
+        Parameters
+        ----------
+        blocks : iterable of csr_matrix
+            All documents in order, (D', V) each.
+        feature_dim : int
+            V.
+        name : str
+            What the log calls them.
+
+        Raises
+        ------
+        PlatformError
+            They fit neither in memory nor on the disk.
+        """
+        held: list[csr_matrix] = []
+        size = 0
+        coming = _gather(blocks, feature_dim)
+        for block in coming:
+            held.append(block)
+            size += block.data.nbytes + block.indices.nbytes + block.indptr.nbytes
+            if size > self._left:
+                return self._spool(chain(_empty(held), coming), feature_dim, name)
+        self._left -= size
+        return InMemory(stack(held, feature_dim))
+
+    def _spool(self, blocks: Iterable[csr_matrix], feature_dim: int, name: str) -> Documents:
+        left = "" if self._left == self._memory else f", {self._left / 1e6:.0f} MB of it still free"
+        _logger.info(
+            "The documents of %s do not fit in the memory for documents (%.0f MB: %s%s); they are put down once in %s "
+            "and read from there.", name, self._memory / 1e6, self._why, left, self._folder,
+        )  # fmt: skip
+        spool = Spool(blocks, feature_dim, self._folder)
+        _logger.info(
+            "%d documents of %s take %.0f MB in %s until the job ends.",
+            spool.shape[0], name, spool.nbytes / 1e6, self._folder,
+        )  # fmt: skip
+        return spool
+
+
+def _gather(blocks: Iterable[csr_matrix], feature_dim: int) -> Iterator[csr_matrix]:
+    """Yield the same documents in fewer blocks, where the blocks are small: of thousands of small files, say."""
+    some: list[csr_matrix] = []
+    documents = counts = 0
+    for block in blocks:
+        some.append(block)
+        documents, counts = documents + block.shape[0], counts + block.nnz
+        if counts > _GATHERED_COUNTS or documents > BLOCK_DOCUMENTS:
+            yield stack(some, feature_dim)
+            some, documents, counts = [], 0, 0
+    if some:
+        yield stack(some, feature_dim)
+
+
+def _empty(held: list[csr_matrix]) -> Iterator[csr_matrix]:
+    """Yield what is held, and let go of it."""
+    held.reverse()
+    while held:
+        yield held.pop()
