@@ -247,8 +247,8 @@ def _no_train_channel(job: Job) -> None:
     job.config("inputdataconfig.json", {"validation": {"ContentType": "image/png"}})
 
 
-def _pipe_mode(job: Job) -> None:
-    job.config("inputdataconfig.json", {"train": {"TrainingInputMode": "Pipe"}})
+def _unknown_mode(job: Job) -> None:
+    job.config("inputdataconfig.json", {"train": {"TrainingInputMode": "Stream"}})
 
 
 def _empty_channel(job: Job) -> None:
@@ -320,7 +320,7 @@ def _model_folder_is_a_file(job: Job) -> None:
         (_no_config, ["ClientError", "hyperparameters.json", "not JSON"]),
         (_missing_required, ["(did you mean num_topics?)", "feature_dim is missing", "epochs must be", "'0'"]),
         (_no_train_channel, ["the channel train is missing", "validation has no folder", "image/png"]),
-        (_pipe_mode, ["channel train", "Pipe", "File and FastFile"]),
+        (_unknown_mode, ["channel train", "Stream", "File, FastFile, Pipe"]),
         (_empty_channel, ["channel train"]),
         (_only_empty_documents, ["channel train", "3 documents without a single word"]),
         (_wrong_content_type, ["channel train", "rows.csv"]),

@@ -25,6 +25,8 @@ class ChannelConfig:
         ``File``, ``FastFile`` or ``Pipe``.
     sharded : bool
         Whether each host has a part of the objects (``ShardedByS3Key``), not all of them.
+    wrapped : bool
+        Whether each object comes as a RecordIO record (``RecordWrapperType``), in Pipe mode.
     """
 
     name: str
@@ -32,6 +34,12 @@ class ChannelConfig:
     content_type: str = ""
     input_mode: str = "File"
     sharded: bool = False
+    wrapped: bool = False
+
+    @property
+    def pipe(self) -> Path:
+        """The FIFO of the first pass over the channel, in Pipe mode."""
+        return self.folder.with_name(f"{self.folder.name}_0")
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,7 @@ def read_channels(layout: Layout, declared: Iterable[str]) -> dict[str, ChannelC
             content_type=str(settings.get("ContentType") or ""),
             input_mode=str(settings.get("TrainingInputMode") or "File"),
             sharded=settings.get("S3DistributionType") == "ShardedByS3Key",
+            wrapped=settings.get("RecordWrapperType") == "RecordIO",
         )
     return channels
 

@@ -32,11 +32,14 @@ class Columns:
         How many columns in front of those are left out.
     announced : bool
         Whether `labels` is what the content type says, and not what the first row looks like.
+    joined : bool
+        Whether a line may be several rows, of objects end to end that lack their last line end.
     """
 
     feature_dim: int
     labels: int
     announced: bool
+    joined: bool = False
 
     @property
     def total(self) -> int:
@@ -91,17 +94,17 @@ def advise_commas(fields: Sequence[str]) -> str:
     return "separate the columns by commas, not by blanks" if len(fields) == 1 and " " in stripped[0] else ""
 
 
-def find_columns(body: bytes, feature_dim: int, label_size: int | None) -> Columns:
+def find_columns(body: bytes, feature_dim: int, label_size: int | None, *, joined: bool = False) -> Columns:
     """Return what the rows of `body` consist of; where `label_size` does not say it, the first row does.
 
     Warns, once for each `feature_dim`, if the first column is taken for a label because there is one too many.
     """
     if label_size is not None:
-        return Columns(feature_dim, label_size, announced=True)
+        return Columns(feature_dim, label_size, announced=True, joined=joined)
     labels = int(_count_columns(body) == feature_dim + 1)
     if labels:
         _warn_of_label(feature_dim)
-    return Columns(feature_dim, labels, announced=False)
+    return Columns(feature_dim, labels, announced=False, joined=joined)
 
 
 def _count_columns(body: bytes) -> int:

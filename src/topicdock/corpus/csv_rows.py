@@ -18,6 +18,7 @@ from scipy.sparse import csr_matrix
 
 from topicdock.corpus import bag_of_words
 from topicdock.corpus.csv_columns import NO_BLANK, Columns, advise_commas, find_columns, split_rows
+from topicdock.corpus.csv_joins import separate_rows
 from topicdock.corpus.csv_tokens import NEWLINE, decode_all_tokens, decode_plain_rows
 from topicdock.corpus.pieces import LONGEST_DOCUMENT, gather, mark_last
 from topicdock.errors import CustomerError
@@ -60,8 +61,13 @@ def decode_csv(body: bytes | memoryview, feature_dim: int, label_size: int | Non
     return bag_of_words.stack(list(decode_csv_pieces([bytes(body)], feature_dim, label_size)), feature_dim)
 
 
-def decode_csv_pieces(pieces: Iterable[bytes], feature_dim: int, label_size: int | None = None) -> Iterator[csr_matrix]:
-    """Decode what :func:`decode_csv` does, from pieces that may be cut anywhere; yields some rows at a time."""
+def decode_csv_pieces(
+    pieces: Iterable[bytes], feature_dim: int, label_size: int | None = None, *, joined: bool = False
+) -> Iterator[csr_matrix]:
+    """Decode what :func:`decode_csv` does, from pieces that may be cut anywhere; yields some rows at a time.
+
+    `joined`: the pieces are of objects end to end, of which some may lack their last line end.
+    """
     rest, number, columns = b"", 1, None
     for piece, more in mark_last(gather(pieces, len(codecs.BOM_UTF8))):
         rest += piece
@@ -71,7 +77,7 @@ def decode_csv_pieces(pieces: Iterable[bytes], feature_dim: int, label_size: int
         lines, rest = rest[:end], rest[end:]
         if not NO_BLANK.search(lines):  # the first row, which may decide what is a label, is still to come
             continue
-        columns = columns or find_columns(lines, feature_dim, label_size)
+        columns = columns or find_columns(lines, feature_dim, label_size, joined=joined)
         for block in _decode_rows(lines, columns, number):
             yield block
             number += block.shape[0]
@@ -142,12 +148,13 @@ def _decode_fields(lines: bytes, columns: Columns, number: int) -> csr_matrix:
     lengths: list[int] = []
     mistake: CustomerError | None = None
     try:
-        for fields in _read_fields(lines, number):
-            row = _parse_row(fields, columns, number + len(lengths))
-            places = np.flatnonzero(row)
-            values.append(row[places])
-            ids.append(places)
-            lengths.append(len(places))
+        for line in _read_fields(lines, number):
+            for fields in separate_rows(line, columns, number + len(lengths)):
+                row = _parse_row(fields, columns, number + len(lengths))
+                places = np.flatnonzero(row)
+                values.append(row[places])
+                ids.append(places)
+                lengths.append(len(places))
     except CustomerError as error:
         mistake = error
     # An earlier row may have counts out of range: that one is to be named then, so it is assembled first.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from scipy.sparse import csr_matrix
 
@@ -108,8 +109,13 @@ Decoder = Callable[[Iterable[bytes], MediaType, int], Iterator[csr_matrix]]
 """From the pieces of a body or stream, which may be cut anywhere, to its documents, some at a time."""
 
 
-def find_decoder(media_type: MediaType) -> Decoder:
-    """Return the decoder for a media type, or raise :class:`UnsupportedMediaTypeError`."""
+def find_decoder(media_type: MediaType, *, joined: bool = False) -> Decoder:
+    """Return the decoder for a media type, or raise :class:`UnsupportedMediaTypeError`.
+
+    `joined`: of objects end to end, of which some may lack their last line end.
+    """
+    if joined and media_type.name == CSV:
+        return partial(_decode_csv, joined=True)
     decoder = DECODERS.get(media_type.name)
     if decoder is None:
         raise UnsupportedMediaTypeError(
@@ -118,7 +124,9 @@ def find_decoder(media_type: MediaType) -> Decoder:
     return decoder
 
 
-def _decode_csv(pieces: Iterable[bytes], media_type: MediaType, feature_dim: int) -> Iterator[csr_matrix]:
+def _decode_csv(
+    pieces: Iterable[bytes], media_type: MediaType, feature_dim: int, *, joined: bool = False
+) -> Iterator[csr_matrix]:
     text = media_type.parameters.get("label_size")
     if text is not None and not LABEL_SIZE.fullmatch(text):
         raise CustomerError(
@@ -126,7 +134,8 @@ def _decode_csv(pieces: Iterable[bytes], media_type: MediaType, feature_dim: int
             got=repr(text[:LONGEST_QUOTE]),
             allowed="0 or more, up to nine digits",
         )
-    return decode_csv_pieces(pieces, feature_dim, None if text is None else int(text[-LABEL_DIGITS:]))
+    label_size = None if text is None else int(text[-LABEL_DIGITS:])
+    return decode_csv_pieces(pieces, feature_dim, label_size, joined=joined)
 
 
 DECODERS: Mapping[str, Decoder] = {

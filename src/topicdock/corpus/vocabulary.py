@@ -32,13 +32,17 @@ def read_vocabulary(path: Path, feature_dim: int) -> tuple[str, ...]:
     CustomerError
         If the file is not UTF-8.
     """
-    data = path.read_bytes()
+    return parse_vocabulary(path.read_bytes(), path.name, feature_dim)
+
+
+def parse_vocabulary(data: bytes, name: str, feature_dim: int) -> tuple[str, ...]:
+    """Return the words in the bytes of a vocabulary that is called `name`; see :func:`read_vocabulary`."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise CustomerError(
             "the vocabulary is not UTF-8 text",
-            where=f"{path.name}, line {data.count(bytes((10,)), 0, error.start) + 1}",
+            where=f"{name}, line {data.count(bytes((10,)), 0, error.start) + 1}",
             got=f"byte {data[error.start]:#04x}",
             todo="save the file as UTF-8",
         ) from error
@@ -48,7 +52,7 @@ def read_vocabulary(path: Path, feature_dim: int) -> tuple[str, ...]:
     if found != feature_dim:
         logger.warning(
             "%s has %d words while feature_dim is %d: %s.",
-            path.name,
+            name,
             found,
             feature_dim,
             "the missing ones are shown as their ids" if found < feature_dim else "the last ones are left out",

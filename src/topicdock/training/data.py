@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from scipy.sparse import csr_matrix
-
 from topicdock.contract.config import ChannelConfig
-from topicdock.corpus.documents import Documents, InMemory
-from topicdock.corpus.files import read_counts
-from topicdock.corpus.media_types import RECORDIO, MediaType, parse_media_type
-from topicdock.corpus.vocabulary import read_vocabulary
+from topicdock.corpus.documents import Documents
+from topicdock.corpus.storage import Storage
+from topicdock.corpus.vocabulary import parse_vocabulary, read_vocabulary
 from topicdock.corpus.word_vectors import WordVectors
 from topicdock.errors import CustomerError
 from topicdock.spec.algorithm import Specification
 from topicdock.text import TextRules
 from topicdock.text.manifest import MANIFEST, read_text_rules
+from topicdock.training.channels import MODES, PIPE, media_type_of, read_bytes, read_documents
 from topicdock.training.vectors import read_embeddings, read_judging_vectors
 
 AUXILIARY = "auxiliary"
 EMBEDDINGS = "embeddings"
 VOCABULARY = "vocab.txt"
-_READABLE_MODES = ("File", "FastFile")
-_LARGEST_COUNT = 1 << 24  # the largest up to which float32 holds every integer
 _logger = logging.getLogger(__name__)
 
 
@@ -48,12 +42,15 @@ def read_training_data(
     channels: Mapping[str, ChannelConfig],
     specification: Specification,
     feature_dim: int,
+    storage: Storage,
     part: tuple[int, int] = (0, 1),
 ) -> TrainingData:
     """Read every channel that the algorithm declares; others are passed over with a line in the log.
 
     Parameters
     ----------
+    storage : Storage
+        Where documents are kept.
     part : tuple of int
         This host's number, from 0, and how many hosts there are. Of documents that every host has, each host keeps its
         part; a part may be empty.
@@ -81,36 +78,35 @@ def read_training_data(
             allowed=f"channels {specification.channel_names()}",
             todo="correct the inputs of the job",
         )
-    train = _read(channels["train"], feature_dim)
-    rank, hosts = part
-    if hosts > 1 and not channels["train"].sharded:
-        train = train[rank::hosts]
-        _logger.info(
-            "Every host has all training documents; this one, number %d of %d, takes %d of them.",
-            rank + 1, hosts, train.shape[0],
-        )  # fmt: skip
-    held_out = {name: _read_held_out(channels.get(name), feature_dim, part) for name in ("validation", "test")}
+    train, _ = read_documents(channels["train"], feature_dim, storage, part)
+    held_out = {name: _read_held_out(channels.get(name), feature_dim, storage, part) for name in ("validation", "test")}
     vocabulary = _read_vocabulary(channels.get(AUXILIARY), feature_dim)
-    vectors = read_judging_vectors(channels.get(AUXILIARY), vocabulary, {VOCABULARY, MANIFEST})
+    beside = channels.get(AUXILIARY)
+    if beside is not None and beside.input_mode == PIPE:
+        _logger.info("The pipe of channel %s is taken for %s alone.", AUXILIARY, VOCABULARY)
+        beside = None
+    vectors = read_judging_vectors(beside, vocabulary, {VOCABULARY, MANIFEST})
     embeddings = None
     if specification.takes_word_vectors:
         embeddings = read_embeddings(channels.get(EMBEDDINGS), vectors, vocabulary, feature_dim)
-    rules = _read_text_rules(channels.get(AUXILIARY))
-    return TrainingData(
-        InMemory(train), held_out["validation"], held_out["test"], vocabulary, vectors, rules, embeddings
-    )
+    rules = _read_text_rules(beside)
+    return TrainingData(train, held_out["validation"], held_out["test"], vocabulary, vectors, rules, embeddings)
 
 
 def _mistakes(channel: ChannelConfig, content_types: tuple[str, ...]) -> list[str]:
     mistakes = []
-    if channel.input_mode not in _READABLE_MODES:
+    if channel.input_mode not in MODES:
         mistakes.append(
-            f"the channel {channel.name} has input mode {channel.input_mode}, "
-            f"but this version reads {' and '.join(_READABLE_MODES)}"
+            f"the channel {channel.name} has input mode {channel.input_mode}, but must have one of {', '.join(MODES)}"
         )
-    elif not channel.folder.is_dir():
+    elif channel.name == EMBEDDINGS and channel.input_mode == PIPE:
+        mistakes.append(
+            f"the channel {channel.name} has input mode {PIPE}, in which files have no names to tell their formats; "
+            "give this channel the input mode File, channels may differ in it"
+        )
+    elif channel.input_mode != PIPE and not channel.folder.is_dir():
         mistakes.append(f"the channel {channel.name} has no folder {channel.folder}")
-    if content_types and channel.name != AUXILIARY and _media_type(channel).name not in content_types:
+    if content_types and channel.name != AUXILIARY and media_type_of(channel).name not in content_types:
         mistakes.append(
             f"the channel {channel.name} has content type {channel.content_type!r}, "
             f"but must have one of {', '.join(content_types)}"
@@ -118,41 +114,16 @@ def _mistakes(channel: ChannelConfig, content_types: tuple[str, ...]) -> list[st
     return mistakes
 
 
-def _media_type(channel: ChannelConfig) -> MediaType:
-    return parse_media_type(channel.content_type or RECORDIO)
-
-
-def _read(channel: ChannelConfig, feature_dim: int) -> csr_matrix:
-    started = time.perf_counter()
-    try:
-        counts = read_counts(channel.folder, _media_type(channel), feature_dim)
-    except CustomerError as error:
-        raise error.inside(f"channel {channel.name}") from error
-    if counts.nnz and counts.data.max() > _LARGEST_COUNT:
-        document = int(np.searchsorted(counts.indptr, int(np.argmax(counts.data)), "right"))
-        raise CustomerError(
-            "a word count is too large to be exact",
-            where=f"channel {channel.name}, document {document} of all its files",
-            got=f"{counts.data.max():g}",
-            allowed=f"counts up to {_LARGEST_COUNT}",
-            todo="send the number of times each word occurs in the document",
-        )
-    _logger.info(
-        "Read %d documents with %d words from channel %s in %.2f seconds.",
-        counts.shape[0], counts.sum(dtype="float64"), channel.name, time.perf_counter() - started,
-    )  # fmt: skip
-    return counts
-
-
-def _read_held_out(channel: ChannelConfig | None, feature_dim: int, part: tuple[int, int]) -> Documents | None:
+def _read_held_out(
+    channel: ChannelConfig | None, feature_dim: int, storage: Storage, part: tuple[int, int]
+) -> Documents | None:
     if channel is None:
         return None
-    counts = _read(channel, feature_dim)
-    if counts.nnz == 0:
+    documents, words = read_documents(channel, feature_dim, storage, part)
+    if not words:
         _logger.warning("The channel %s holds no words; the job goes on as if it were not there.", channel.name)
         return None
-    rank, hosts = part
-    return InMemory(counts) if channel.sharded or hosts == 1 else InMemory(counts[rank::hosts])
+    return documents
 
 
 def check_has_words(train: Documents, words: float) -> None:
@@ -171,6 +142,8 @@ def _read_vocabulary(channel: ChannelConfig | None, feature_dim: int) -> tuple[s
     if channel is None:
         _logger.info("Vocab file is not provided")
         return None
+    if channel.input_mode == PIPE:
+        return _parse_piped_vocabulary(channel, feature_dim)
     path = channel.folder / VOCABULARY
     _logger.info("Vocab file %s is expected at %s", VOCABULARY, channel.folder)
     if not path.is_file():
@@ -183,6 +156,15 @@ def _read_vocabulary(channel: ChannelConfig | None, feature_dim: int) -> tuple[s
         )
     try:
         return read_vocabulary(path, feature_dim)
+    except CustomerError as error:
+        raise error.inside(f"channel {channel.name}") from error
+
+
+def _parse_piped_vocabulary(channel: ChannelConfig, feature_dim: int) -> tuple[str, ...]:
+    _logger.info("Vocab file %s is expected from %s", VOCABULARY, channel.pipe)
+    content = read_bytes(channel)
+    try:
+        return parse_vocabulary(content, VOCABULARY, feature_dim)
     except CustomerError as error:
         raise error.inside(f"channel {channel.name}") from error
 

@@ -21,6 +21,7 @@ from topicdock.contract.stopping import Stopped, StopRequest
 from topicdock.corpus.documents import count_words
 from topicdock.model import TopicModel
 from topicdock.spec.registry import choose_algorithm
+from topicdock.training.channels import open_storage
 from topicdock.training.checkpoints import describe_job, open_checkpoints
 from topicdock.training.data import TrainingData, check_has_words, read_training_data
 from topicdock.training.epochs import EpochRun
@@ -72,7 +73,8 @@ def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest) -> N
     channels = read_channels(layout, [channel.name for channel in specification.channels])
     # Several hosts meet before anything is read, so that one that fails while it reads is missed at once.
     hosts = join(cluster, environment, layout)
-    data = complete(read_training_data(channels, specification, final["feature_dim"], (hosts.rank, hosts.size)), hosts)
+    storage, part = open_storage(environment), (hosts.rank, hosts.size)
+    data = complete(read_training_data(channels, specification, final["feature_dim"], storage, part), hosts)
     words, documents = hosts.sum(np.array([count_words(data.train), float(data.train.shape[0])])).tolist()
     check_has_words(data.train, words)
     threads = importlib.import_module("topicdock.algorithms.threads").use_available_cores()
