@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix
 
 from tests.hosts import on_every_host
 from tests.jobs import planted_corpus
+from topicdock.algorithms import spectral
 from topicdock.algorithms.batches import BatchSettings, Shards, iterate
 from topicdock.algorithms.fitting import Fit
 from topicdock.algorithms.hosts import ALONE, Hosts
@@ -73,6 +74,14 @@ def test_all_hosts_hold_the_same_model_to_the_last_bit(algorithm: str, shards: t
         assert other.best_epoch == fits[0].best_epoch
         for name, array in fits[0].model.arrays.items():
             assert other.model.arrays[name].tobytes() == array.tobytes(), name
+
+
+def test_hosts_that_sample_their_documents_share_the_word_embeddings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each host draws from as many documents as it has; what follows from the sample may differ."""
+    monkeypatch.setattr(spectral, "_MOST_DOCUMENTS", 300)
+    first, second = fit_parts("etm", {"epochs": 2}, (0, 100, 600))
+    for name, array in first.model.arrays.items():
+        assert second.model.arrays[name].tobytes() == array.tobytes(), name
 
 
 @BOTH

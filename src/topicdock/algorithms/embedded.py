@@ -154,6 +154,11 @@ class EmbeddedNetwork:
         yield from ((name, tensor) for name, tensor in self.weights.items() if name not in self.encoder.weights)
         yield "usage", self._usage
 
+    def fixed(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield the word embeddings, unless they are learned: what a topic's embedding says, it says to these."""
+        if not self._space.learned:
+            yield "word_embeddings", self.words
+
     @torch.no_grad()
     def top_words(self, number: int) -> NDArray[np.intp]:
         """Return the ids of each topic's `number` likeliest words, best first, shape (K, number)."""

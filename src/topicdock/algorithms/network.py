@@ -43,6 +43,10 @@ class Network:
         yield from self.encoder.state()
         yield "decoder", self.weights["decoder"]
 
+    def fixed(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield nothing: training changes all."""
+        return iter(())
+
     @torch.no_grad()
     def top_words(self, number: int) -> NDArray[np.intp]:
         """Return the ids of each topic's `number` heaviest words, best first, shape (K, number)."""

@@ -20,7 +20,7 @@ def sample(documents: Documents, most: int, generator: np.random.Generator, host
     documents : Documents, shape (D', V)
         This host's.
     generator : numpy.random.Generator
-        In the same state on every host.
+        In the same state on every host; afterwards in another on each, where a sample is drawn.
     """
     number, vocabulary_size = documents.shape
     everywhere = int(hosts.sum(np.array([float(number)]))[0])

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from typing import Literal, Protocol
 
 import numpy as np
@@ -47,6 +48,9 @@ class Autoencoder(Protocol):
 
     def state(self) -> Iterator[tuple[str, Tensor]]:
         """Yield everything that training changes, by name."""
+
+    def fixed(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield what training does not change, but weights have a meaning only with, by name."""
 
 
 @dataclass(frozen=True)
@@ -202,12 +206,14 @@ class VariationalTrainer:
             "sums": self._sums.values.tolist(), "sums_batches": self._sums.batches,
             "losses": list(self._losses), "annealed": self._annealed,
         }  # fmt: skip
-        return Snapshot(to_arrays(self.state(), "weights") | to_arrays(self._optimizer.state(), "optimizer"), facts)
+        arrays = to_arrays(self.state(), "weights") | to_arrays(self.network.fixed(), "fixed")
+        return Snapshot(arrays | to_arrays(self._optimizer.state(), "optimizer"), facts)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Stand where :meth:`snapshot` was called."""
         facts = snapshot.facts
         overwrite(self.state(), below(snapshot.arrays, "weights"))
+        overwrite(self.network.fixed(), below(snapshot.arrays, "fixed"))
         self._optimizer.restore(below(snapshot.arrays, "optimizer"), facts["steps"])
         self._epoch, self._batch = facts["epoch"], facts["batch"]
         self._sums = _Sums(np.array(facts["sums"]), facts["sums_batches"])
@@ -217,8 +223,8 @@ class VariationalTrainer:
         """Add to the gradients what does not come from documents; nothing, unless a model has priors on weights."""
 
     def _begin_alike(self) -> None:
-        """Take the leader's weights: what hosts compute alike may differ in the last bit where their processors do."""
-        for _, tensor in self.state():
+        """Take the leader's weights: others are drawn from other documents, or by a processor that rounds otherwise."""
+        for _, tensor in chain(self.state(), self.network.fixed()):
             if self._hosts.rank:
                 tensor.detach().zero_()
             self._hosts.reduce(tensor.detach()).wait()
