@@ -143,7 +143,7 @@ class EpochRun(JobLog):
     def _facts(self) -> dict[str, Any]:
         """Return what the lines to come depend on."""
         return {
-            "losses": self.losses, "records": self._records, "batches": self._batches,
+            "losses": list(self.losses), "records": self._records, "batches": self._batches,
             "largest_epoch": self._largest_epoch,
         }  # fmt: skip
 
