@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import signal
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.jobs import Job, planted_corpus, small_job
 from tests.training.test_several_hosts import ALL, by_epochs, finish, start
+from topicdock.algorithms.hosts import ALONE
+from topicdock.algorithms.ntm import fit
+from topicdock.algorithms.progress import EpochReport, Losses
+from topicdock.algorithms.snapshots import NoKeeper, Snapshot
 from topicdock.artifact import load_model
+from topicdock.contract.checkpoints import Checkpoint, CheckpointFolder
+from topicdock.spec.registry import ALGORITHMS
+from topicdock.training.checkpoints import JobCheckpoints
+from topicdock.training.epochs import EpochRun
 
 EPOCHS = 60
 
@@ -168,3 +179,75 @@ def test_several_hosts_go_on_from_the_leaders_checkpoint(tmp_path: Path) -> None
     assert finish(hosts) == [0, 0], hosts[1].log
     assert all("Training goes on after epoch" in host.log for host in hosts)
     assert weights(killed[0]) == weights(undisturbed[0])
+
+
+def test_what_a_checkpoint_says_of_the_log_is_what_held_when_it_was_made(tmp_path: Path) -> None:
+    """It is written while the next epochs run."""
+    kept = JobCheckpoints(CheckpointFolder(tmp_path), {}, ALONE)
+    run = EpochRun(ALGORITHMS["ntm"], "algo-1", {"epochs": 3, "mini_batch_size": 1}, ALONE, kept)
+    facts = kept.log_facts()
+    run.epoch_finished(EpochReport(1, Losses(1.0, 0.5, 4, 4), None, None, 0.1, 0.0))
+    assert facts["losses"] == []
+
+
+class SlowFolder(CheckpointFolder):
+    """A folder whose disk takes its time."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.ready = threading.Event()
+
+    def keep(self, checkpoint: Checkpoint) -> Path:
+        assert self.ready.wait(60)
+        return super().keep(checkpoint)
+
+
+def test_training_does_not_wait_for_a_slow_disk_but_at_its_end(tmp_path: Path) -> None:
+    folder = SlowFolder(tmp_path)
+    kept = JobCheckpoints(folder, {}, ALONE)
+    made: list[int] = []
+
+    def make(number: int) -> Snapshot:
+        made.append(number)
+        return Snapshot({}, {"number": number})
+
+    assert kept.keep(lambda: make(1), wait=False)
+    assert not kept.keep(lambda: make(2), wait=False)
+    folder.ready.set()
+    assert kept.keep(lambda: make(3), wait=True)
+    kept.finish()
+    assert made == [1, 3]
+    restored = kept.restore()
+    assert restored is not None
+    assert restored.facts == {"number": 3}
+
+
+class Occupied(NoKeeper):
+    """A keeper that is busy with the first snapshot whenever it is not waited for."""
+
+    def __init__(self) -> None:
+        self.kept: list[Snapshot] = []
+
+    def keep(self, make: Callable[[], Snapshot], *, wait: bool) -> bool:
+        if self.kept and not wait:
+            return False
+        self.kept.append(make())
+        return True
+
+
+@pytest.mark.parametrize("stop_at", [12, 1000])
+def test_the_state_at_the_end_is_kept_however_busy_the_keeper_is(stop_at: int) -> None:
+    asked = itertools.count()
+    keeper = Occupied()
+    hyperparameters = ALGORITHMS["ntm"].hyperparameters.parse({"num_topics": "4", "feature_dim": "40", "epochs": "3"})
+    fit(planted_corpus(), hyperparameters, should_stop=lambda: next(asked) >= stop_at, keeper=keeper)  # type: ignore[arg-type]
+    first, last = (snapshot.facts["trainer"]["steps"] for snapshot in keeper.kept)
+    assert first < last
+
+
+def test_nothing_is_copied_where_nothing_is_kept() -> None:
+    def make() -> Snapshot:
+        raise AssertionError("a snapshot was made")
+
+    assert not JobCheckpoints(None, {}, ALONE).keep(make, wait=True)
+    assert not NoKeeper().keep(make, wait=True)

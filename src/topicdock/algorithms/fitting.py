@@ -15,7 +15,7 @@ from topicdock.algorithms.early_stopping import EarlyStopping
 from topicdock.algorithms.hosts import Hosts
 from topicdock.algorithms.progress import EpochReport, Losses, Reporter
 from topicdock.algorithms.snapshots import Keeper, Snapshot
-from topicdock.algorithms.state import below, overwrite, to_arrays
+from topicdock.algorithms.state import below, overwrite
 from topicdock.algorithms.variational import Watch
 from topicdock.corpus.documents import AnyDocuments
 from topicdock.errors import AlgorithmError
@@ -140,17 +140,20 @@ class _Course:
 
     def run(self, validation: AnyDocuments | None) -> None:
         """Train until the last epoch, or until it is time to stop."""
+        kept = True
         while self._completed < self._epochs and not self._ended and not self._asked_to_stop():
             self._surroundings.reporter.epoch_started(self._completed + 1)
             started = time.perf_counter()
             losses = self._trainer.train_epoch(self)
             trained = time.perf_counter()
             if losses is None:  # stopped within the epoch
-                self.keep()
-                return
+                kept = False
+                break
             scored = None if validation is None else self._trainer.score(validation)
             self._finish_epoch(losses, scored, trained - started, time.perf_counter() - trained)
-            self.keep()
+            kept = self._surroundings.keeper.keep(self._snapshot, wait=False)
+        if not kept:
+            self._surroundings.keeper.keep(self._snapshot, wait=True)
 
     def _finish_epoch(self, losses: Losses, scored: Losses | None, training: float, scoring: float) -> None:
         epoch = self._completed = self._completed + 1
@@ -194,14 +197,18 @@ class _Course:
         return bool(self._surroundings.hosts.sum(np.array([float(self.stop())]))[0])
 
     def keep(self) -> None:
-        """Keep a snapshot."""
+        """Keep a snapshot, unless the one before it is still being written."""
+        self._surroundings.keeper.keep(self._snapshot, wait=False)
+
+    def _snapshot(self) -> Snapshot:
         trainer = self._trainer.snapshot()
-        best = {} if self._best_state is None else to_arrays(iter(self._best_state.items()), _BEST)
+        # The best epoch's weights are replaced, never changed.
+        best = {f"{_BEST}/{name}": tensor.numpy() for name, tensor in (self._best_state or {}).items()}
         facts = {
             "trainer": trainer.facts, "stopping": self._stopping.facts(), "completed": self._completed,
             "best_epoch": self._best_epoch, "best_loss": self._best_loss, "ended": self._ended,
         }  # fmt: skip
-        self._surroundings.keeper.keep(Snapshot({**trainer.arrays, **best}, facts))
+        return Snapshot({**trainer.arrays, **best}, facts)
 
     def resume(self) -> None:
         """Go on from the snapshot that was kept, if there is one."""

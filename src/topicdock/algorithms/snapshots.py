@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ class Snapshot:
     Attributes
     ----------
     arrays : mapping from str to array
-        Copies: training goes on while they are written.
+        Training leaves them as they are: it goes on while they are written.
     facts : mapping from str to value
         Numbers, strings, lists and mappings of these, as JSON has them.
     """
@@ -34,8 +34,12 @@ class Keeper(Protocol):
     def due(self) -> bool:
         """Return whether so much time has gone by that a snapshot is due before the epoch is over."""
 
-    def keep(self, snapshot: Snapshot) -> None:
-        """Keep a snapshot; those before it are needed no more."""
+    def keep(self, make: Callable[[], Snapshot], *, wait: bool) -> bool:
+        """Keep the snapshot that `make` makes, of which those before it are needed no more; return whether it was.
+
+        It is not made where it is not kept: because nobody wants it, or, unless it is worth to `wait`, because the one
+        before it is not yet written.
+        """
 
 
 class NoKeeper:
@@ -49,5 +53,6 @@ class NoKeeper:
         """Return False."""
         return False
 
-    def keep(self, snapshot: Snapshot) -> None:
-        """Do nothing."""
+    def keep(self, make: Callable[[], Snapshot], *, wait: bool) -> bool:
+        """Return False."""
+        return False

@@ -34,7 +34,8 @@ Facts = Mapping[str, Any]
 class JobCheckpoints:
     """Keeps the snapshots of a job, on the leader; all hosts go on from the leader's.
 
-    They are written while training goes on; what a checkpoint costs a step is a copy of the weights.
+    They are written while training goes on; what a checkpoint costs a step is a copy of the weights. Where writing
+    takes longer than an epoch, some epochs have none.
 
     Parameters
     ----------
@@ -80,14 +81,19 @@ class JobCheckpoints:
         """Return whether so much time has gone by that a snapshot is due before the epoch is over."""
         return self._folder is not None and time.monotonic() - self._kept > self._seconds
 
-    def keep(self, snapshot: Snapshot) -> None:
-        """Write a snapshot, as soon as the one before it is written; a failure is a warning."""
-        self._kept = time.monotonic()
-        if self._folder is None:
-            return
+    def keep(self, make: Callable[[], Snapshot], *, wait: bool) -> bool:
+        """Begin to write a snapshot, unless the one before it is still being written; return whether it was begun.
+
+        With `wait`, wait for that one. A failure to write is a warning.
+        """
+        if self._folder is None or (self._writing is not None and not self._writing.done() and not wait):
+            return False
         self.finish()
+        self._kept = time.monotonic()
+        snapshot = make()
         facts = {"identity": self._identity, "fit": snapshot.facts, "log": self.log_facts()}
         self._writing = self._writer.submit(_write, self._folder, Checkpoint(snapshot.arrays, facts))
+        return True
 
     def finish(self) -> None:
         """Wait until the last snapshot is written."""
