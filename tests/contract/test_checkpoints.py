@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load
 
 from topicdock.contract.checkpoints import Checkpoint, CheckpointFolder, DamagedCheckpoint
 from topicdock.contract.config import read_checkpoint_path
@@ -47,6 +50,39 @@ def test_a_checkpoint_cut_or_changed_anywhere_is_not_taken_for_one() -> None:
         changed[place] ^= 1
         with pytest.raises(DamagedCheckpoint):
             Checkpoint.decode(bytes(changed))
+
+
+def test_a_checkpoint_is_a_safetensors_file_after_its_first_bytes() -> None:
+    written = checkpoint(3)
+    data = written.encode()
+    arrays = load(data[len(b"topicdock checkpoint 1\n") + 32 :])
+    assert json.loads(arrays.pop("facts").tobytes()) == written.facts
+    assert {name.removeprefix("array/") for name in arrays} == set(written.arrays)
+    for name, array in written.arrays.items():
+        np.testing.assert_array_equal(arrays[f"array/{name}"], array)
+
+
+def test_neither_writing_nor_reading_copies_the_arrays(tmp_path: Path) -> None:
+    array = np.ones(1 << 22, np.float32)
+    folder = CheckpointFolder(tmp_path)
+    tracemalloc.start()
+    try:
+        folder.keep(Checkpoint({"array": array}, {}))
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        data = folder.find()
+        assert data is not None
+        assert Checkpoint.decode(data).arrays["array"].ctypes.data % 16 == 0
+        assert tracemalloc.get_traced_memory()[1] < 1.1 * array.nbytes
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_checkpoint_of_another_version_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = CheckpointFolder(tmp_path)
+    path = folder.keep(checkpoint(1))
+    path.write_bytes(path.read_bytes().replace(b"checkpoint 1\n", b"checkpoint 2\n", 1))
+    assert folder.find() is None
+    assert "another version of topicdock wrote it" in caplog.text
 
 
 def test_the_newest_is_found_and_two_are_kept(tmp_path: Path) -> None:

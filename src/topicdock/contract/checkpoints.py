@@ -1,9 +1,12 @@
 """The folder in which an interrupted job finds what it had: SageMaker keeps it in S3, and fills it again at a restart.
 
 A checkpoint is one file: a line that names the format, the SHA-256 of all that follows, and that, a safetensors file of
-arrays with facts in JSON among them. It is written under another name, synced to the disk, and then renamed, so that a
-file of a checkpoint's name is whole when the machine goes down at any moment; what a copy on its way to S3 may have cut
-short, the sum tells. The two newest are kept.
+arrays with facts in JSON among them. It is as large as all that training holds, and so the arrays go to the file, and
+come from it, as they lie in memory; the library of that format would copy them three times.
+
+It is written under another name, synced to the disk, and then renamed, so that a file of a checkpoint's name is whole
+when the machine goes down at any moment; what a copy on its way to S3 may have cut short, the sum tells. The two newest
+are kept.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import json
 import logging
 import os
 import re
+import struct
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,16 +25,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
-_MAGIC = b"topicdock checkpoint 1\n"
-_DIGEST_SIZE = hashlib.sha256().digest_size
+_FORMAT = b"topicdock checkpoint "
+_MAGIC = _FORMAT + b"1\n"
+_BEGIN = len(_MAGIC) + hashlib.sha256().digest_size
+"""Where what the sum is of begins."""
 _NAME = re.compile(r"checkpoint-(\d{8})")
 _UNFINISHED = ".unfinished"
 _KEPT = 2
 _FACTS = "facts"
 """Of the array whose bytes are the facts; names with a slash are the job's own."""
+_KINDS: Mapping[str, np.dtype[Any]] = {
+    name: np.dtype(kind) for name, kind in (("F32", "<f4"), ("F64", "<f8"), ("I64", "<i8"), ("U8", "u1"))
+}
+_ALIGNED = 64
+"""Bytes of which the place of the first array in the file is a multiple."""
 _logger = logging.getLogger(__name__)
 
 
@@ -45,31 +54,50 @@ class Checkpoint:
     arrays: Mapping[str, NDArray[Any]]
     facts: Mapping[str, Any]
 
+    def parts(self) -> list[bytes | memoryview]:
+        """Return the bytes of a checkpoint's file, piece by piece; the pieces of arrays are their own memory."""
+        arrays = {f"array/{name}": np.asarray(array, order="C") for name, array in self.arrays.items()}
+        arrays[_FACTS] = np.frombuffer(json.dumps(self.facts).encode(), np.uint8)
+        names = {kind: name for name, kind in _KINDS.items()}
+        header: dict[str, Any] = {}
+        end = 0
+        for name, array in arrays.items():
+            begin, end = end, end + array.nbytes
+            header[name] = {"dtype": names[array.dtype], "shape": array.shape, "data_offsets": [begin, end]}
+        text = json.dumps(header).encode()
+        text += b" " * (-(_BEGIN + 8 + len(text)) % _ALIGNED)
+        pieces = [array.reshape(-1).view(np.uint8).data for array in arrays.values()]
+        content: list[Any] = [struct.pack("<Q", len(text)), text, *pieces]
+        digest = hashlib.sha256()
+        for part in content:
+            digest.update(part)
+        return [_MAGIC, digest.digest(), *content]
+
     def encode(self) -> bytes:
         """Return the bytes of a checkpoint's file."""
-        facts = np.frombuffer(json.dumps(self.facts).encode(), np.uint8)
-        arrays = {f"array/{name}": np.asarray(array, order="C") for name, array in self.arrays.items()}
-        content = save({_FACTS: facts, **arrays})
-        return _MAGIC + hashlib.sha256(content).digest() + content
+        return b"".join(self.parts())
 
     @classmethod
     def decode(cls, data: bytes) -> Checkpoint:
-        """Return the checkpoint of a file's bytes.
+        """Return the checkpoint of a file's bytes, whose arrays are views of these.
 
         Raises
         ------
         DamagedCheckpoint
             They are not what :meth:`encode` returned.
         """
-        begin = len(_MAGIC) + _DIGEST_SIZE
-        content = memoryview(data)[begin:]
-        if not data.startswith(_MAGIC) or hashlib.sha256(content).digest() != data[len(_MAGIC) : begin]:
+        if data.startswith(_FORMAT) and not data.startswith(_MAGIC):
+            raise DamagedCheckpoint("another version of topicdock wrote it")
+        content = memoryview(data)[_BEGIN:]
+        if not data.startswith(_MAGIC) or hashlib.sha256(content).digest() != data[len(_MAGIC) : _BEGIN]:
             raise DamagedCheckpoint("its checksum is not that of its content")
-        try:
-            arrays = load(bytes(content))
-            facts = json.loads(arrays.pop(_FACTS).tobytes())
-        except (SafetensorError, KeyError, ValueError) as error:
-            raise DamagedCheckpoint(str(error)) from error
+        (length,) = struct.unpack_from("<Q", content)
+        arrays = {}
+        for name, entry in json.loads(bytes(content[8 : 8 + length])).items():
+            begin, end = entry["data_offsets"]
+            flat = np.frombuffer(content[8 + length + begin : 8 + length + end], _KINDS[entry["dtype"]])
+            arrays[name] = flat.reshape(entry["shape"])
+        facts = json.loads(arrays.pop(_FACTS).tobytes())
         return cls({name.removeprefix("array/"): array for name, array in arrays.items()}, facts)
 
 
@@ -119,7 +147,8 @@ class CheckpointFolder:
         unfinished = path.with_name(path.name + _UNFINISHED)
         try:
             with unfinished.open("wb") as file:
-                file.write(checkpoint.encode())
+                for part in checkpoint.parts():
+                    file.write(part)
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.rename(path)
