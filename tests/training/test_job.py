@@ -306,10 +306,6 @@ def _vocabulary_not_text(job: Job) -> None:
     job.text("auxiliary", "vocab.txt", b"\xff\xfe\x00")
 
 
-def _two_hosts(job: Job) -> None:
-    job.config("resourceconfig.json", {**RESOURCES, "hosts": ["algo-1", "algo-2"]})
-
-
 def _model_folder_is_a_file(job: Job) -> None:
     (job.base / "model").write_text("")
 
@@ -332,7 +328,6 @@ def _model_folder_is_a_file(job: Job) -> None:
         (_torn_gzip, ["channel train", "part-2.gz"]),
         (_vocabulary_missing, ["channel auxiliary", "vocab.txt is missing", "words.txt"]),
         (_vocabulary_not_text, ["channel auxiliary", "vocab.txt", "UTF-8"]),
-        (_two_hosts, ["one host", "algo-1, algo-2", "instance_count=1"]),
         (_model_folder_is_a_file, ["PlatformError", "model_algo-1"]),
     ],
 )  # fmt: skip
