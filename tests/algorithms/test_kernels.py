@@ -89,6 +89,14 @@ def test_the_decoder_gives_the_same_whether_it_takes_all_documents_at_once_or_a_
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-4)
 
 
+def test_a_batch_without_documents_has_gradients_of_zero() -> None:
+    weight = random(5, 30, seed=0)
+    recon, grad_theta, grad_weight = _decode(torch.empty(0, 4), weight, batch(csr_matrix((0, 30), dtype=np.float32)))
+    assert float(recon) == 0
+    assert grad_theta.shape == (0, 4)
+    assert torch.equal(grad_weight, torch.zeros_like(weight))
+
+
 def test_a_split_document_is_the_sum_of_its_parts() -> None:
     counts = random_counts(200, 30, mean=2.0)
     seen, unseen = split(counts, np.random.default_rng(0))

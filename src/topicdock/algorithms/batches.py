@@ -46,6 +46,8 @@ class Batch:
         The same by word, for the gradient of the first layer.
     values : Tensor, shape (nnz,)
         The counts that the decoder is to predict.
+    shares : Tensor, shape (nnz,)
+        The same, each divided by the sum of its document's.
     positions : Tensor of int64, shape (nnz,)
         Where they stand in a (B, V) block laid out row by row.
     starts : Tensor of int64, shape (B + 1,)
@@ -61,6 +63,7 @@ class Batch:
     input: Tensor
     input_by_word: WordMajor
     values: Tensor
+    shares: Tensor
     positions: Tensor
     starts: Tensor
     lengths: Tensor
@@ -192,6 +195,7 @@ def _prepare(
     starts = predicted.indptr.astype(np.int64)
     rows = np.repeat(np.arange(documents, dtype=np.int64), np.diff(starts))
     lengths = np.bincount(rows, predicted.data, documents).astype(np.float32)
+    shares = predicted.data / lengths.take(rows)
     positions = rows * vocabulary_size + predicted.indices
     places = _places_by_word(predicted, bounds) if settings.by_word else [None] * len(by_word)
     batches = []
@@ -202,6 +206,7 @@ def _prepare(
                 cut_rows(shown, start, end),
                 words,
                 torch.from_numpy(predicted.data[first:last]),
+                torch.from_numpy(shares[first:last]),
                 torch.from_numpy(positions[first:last] - start * vocabulary_size),
                 torch.from_numpy(starts[start : end + 1] - first),
                 torch.from_numpy(lengths[start:end]),

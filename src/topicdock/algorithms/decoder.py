@@ -12,6 +12,7 @@ dense. The factor n goes to the rows of theta and of its gradient, which are sho
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -61,17 +62,15 @@ class _Reconstruction(torch.autograd.Function):
         grad_weight = None
         recon = 0.0
         vocabulary_size = weight.shape[1]
-        for start in range(0, len(theta), step):
-            end = min(start + step, len(theta))
-            rows, lengths = extended[start:end], batch.lengths[start:end]
-            first, last = int(batch.starts[start]), int(batch.starts[end])
-            values, places = batch.values[first:last], batch.positions[first:last] - start * vocabulary_size
+        cuts = [*range(0, len(theta), step), len(theta)]
+        for (start, end), (first, last) in zip(pairwise(cuts), pairwise(batch.starts[cuts].tolist()), strict=True):
+            rows, places = extended[start:end], batch.positions[first:last] - start * vocabulary_size
             logits = product(rows, weight)
             block = torch.softmax(logits, 1, out=logits).view(-1)
-            recon -= float(torch.dot(values, _logs(block, places, rows, weight)))
+            recon -= float(torch.dot(batch.values[first:last], _logs(block, places, rows, weight)))
             if learning:
-                block.index_add_(0, places, values / lengths[places // vocabulary_size], alpha=-1)
-                factors = (lengths / len(theta)).unsqueeze(1)
+                block.index_add_(0, places, batch.shares[first:last], alpha=-1)
+                factors = (batch.lengths[start:end] / len(theta)).unsqueeze(1)
                 torch.mul(product(logits, weight.t()), factors, out=grad_theta[start:end])
                 part = product((rows * factors).t(), logits)
                 grad_weight = part if grad_weight is None else grad_weight.add_(part)
