@@ -13,6 +13,8 @@ from scipy.sparse import csr_matrix, vstack
 from tests.models import random_counts
 from topicdock.algorithms.batches import Batch, BatchSettings, iterate, split
 from topicdock.algorithms.decoder import Decoder
+from topicdock.algorithms.encoder import BatchNorm
+from topicdock.algorithms.hosts import ALONE
 from topicdock.algorithms.ntm import _Trainer
 from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.sparse import SparseLayer
@@ -95,6 +97,22 @@ def test_a_batch_without_documents_has_gradients_of_zero() -> None:
     assert float(recon) == 0
     assert grad_theta.shape == (0, 4)
     assert torch.equal(grad_weight, torch.zeros_like(weight))
+
+
+def test_batch_normalisation_has_the_figures_and_the_gradients_of_its_formula() -> None:
+    block, upstream = (random(7, 3, seed=0) * 4 + 1).requires_grad_(), random(7, 3, seed=1)
+    norm = BatchNorm(3, ALONE, torch.tensor([1.0, 1.5, 0.5]), torch.tensor([0.0, 0.2, -0.3]))
+    output = norm(block, training=True)
+    output.backward(upstream)  # type: ignore[no-untyped-call]
+    plain = block.detach().double().requires_grad_()
+    mean, variance = plain.mean(0), plain.var(0, correction=0)
+    expected = (plain - mean) / torch.sqrt(variance + 1e-5) * norm.scale + norm.shift
+    expected.backward(upstream.double())  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(output, expected.float())
+    torch.testing.assert_close(block.grad, plain.grad.float())  # type: ignore[union-attr]
+    torch.testing.assert_close(norm.mean, mean.float())  # of the first batch, as it is
+    torch.testing.assert_close(norm.variance, variance.float(), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(norm(block[:1], training=True), norm(block[:1], training=False))
 
 
 def test_a_split_document_is_the_sum_of_its_parts() -> None:
