@@ -20,6 +20,7 @@ from torch import Tensor
 
 from topicdock.algorithms.batches import Batch
 from topicdock.algorithms.products import product
+from topicdock.algorithms.threads import threads_for
 
 _BLOCK_NUMBERS = 7 << 20
 """Numbers in the block of probabilities, 28 MB. Each block adds to the whole gradient of W, so that small ones cost
@@ -45,7 +46,8 @@ class Decoder:
     def __call__(self, theta: Tensor, batch: Batch) -> Tensor:
         """Return the sum over documents of the reconstruction errors, in nats, a scalar; theta has shape (B, K)."""
         arguments = (theta, self.weight, batch, self.rows_at_once(), torch.is_grad_enabled())
-        return _Reconstruction.apply(*arguments)  # type: ignore[no-any-return, no-untyped-call]
+        with threads_for(len(theta) * self.weight.shape[1]):
+            return _Reconstruction.apply(*arguments)  # type: ignore[no-any-return, no-untyped-call]
 
     def rows_at_once(self) -> int:
         """Return how many documents' probabilities fit into the block."""

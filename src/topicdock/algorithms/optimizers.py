@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from topicdock.algorithms.sparse import RowGradient, SparseLayer
+from topicdock.algorithms.threads import threads_for
 
 _BLOCK_NUMBERS = 1 << 22
 """Numbers in a block of rows of the first layer that is updated at a time."""
@@ -219,10 +220,11 @@ def _fused_adam(weight: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, 
 
     The kernel is called by itself: ``torch.optim.Adam`` would import torch's compiler, 800 modules, to do no more.
     """
-    torch._fused_adam_(
-        [weight], [gradient], [mean], [square], [], [torch.tensor(float(step))],
-        lr=rate, beta1=0.9, beta2=0.999, weight_decay=0.0, eps=1e-8, amsgrad=False, maximize=False,
-    )  # fmt: skip
+    with threads_for(weight.numel()):
+        torch._fused_adam_(
+            [weight], [gradient], [mean], [square], [], [torch.tensor(float(step))],
+            lr=rate, beta1=0.9, beta2=0.999, weight_decay=0.0, eps=1e-8, amsgrad=False, maximize=False,
+        )  # fmt: skip
 
 
 def _adagrad(parameter: Parameter, gradient: Tensor, rate: float, decay: Tensor | None, _step: int) -> None:

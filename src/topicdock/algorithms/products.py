@@ -12,11 +12,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from topicdock.algorithms.threads import threads_for
+
 _ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")  # type: ignore[no-untyped-call]
+
+
+_PER_NUMBER = 64
+"""Multiplications in the time that a simple operation on one number takes."""
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
     """Return the product of two matrices, (N, M) and (M, L); nothing is noted for autograd."""
+    with threads_for(left.numel() * right.shape[1] // _PER_NUMBER):
+        return _multiply(left, right)
+
+
+def _multiply(left: Tensor, right: Tensor) -> Tensor:
     empty = not (left.numel() and right.numel())  # which oneDNN refuses
     if _ONEDNN and left.dtype == torch.float32 and left.device.type == "cpu" and not empty:
         # What torch's compiler uses for a linear layer; there is no public name. It takes the second matrix transposed.
