@@ -174,14 +174,14 @@ def test_custom_attributes_that_sagemaker_would_not_send_do_not_come_back(client
 def test_execution_parameters_are_json(client: FlaskClient) -> None:
     response = client.get("/execution-parameters")
     assert response.content_type == JSON
-    assert response.json == {"MaxConcurrentTransforms": 1, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 100}
+    assert response.json == {"MaxConcurrentTransforms": 1, "MaxPayloadInMB": 100}
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 8, 96, 200])
 @pytest.mark.parametrize("limit", [1000, 6 * MEGABYTE, 100 * MEGABYTE, 1024 * MEGABYTE])
 def test_execution_parameters_stay_within_batch_transforms_limits(workers: int, limit: int) -> None:
     plan = plan_transform(Settings(workers=workers, body_limit=limit))
-    concurrent, payload = int(plan["MaxConcurrentTransforms"]), int(plan["MaxPayloadInMB"])
+    concurrent, payload = plan["MaxConcurrentTransforms"], plan["MaxPayloadInMB"]
     assert 1 <= concurrent <= workers
     assert 1 <= payload <= 100
     assert concurrent * payload <= 100

@@ -120,16 +120,16 @@ def _add_metrics(app: Flask, models: ServedModel | Registry, counters: Counters)
         return Response(counters.show(loaded), content_type=CONTENT_TYPE)
 
 
-def plan_transform(settings: Settings) -> dict[str, int | str]:
-    """Return the execution parameters: as many requests at once as there are workers, and as large as then allowed."""
+def plan_transform(settings: Settings) -> dict[str, int]:
+    """Return the execution parameters: as many requests at once as there are workers, and as large as then allowed.
+
+    The strategy is left out, which means MultiRecord. SageMaker documents it here as MULTI_RECORD, a word that the
+    local mode of its SDK refuses.
+    """
     concurrent = min(settings.workers, LARGEST_TRANSFORM_PAYLOAD)
     payload = min(settings.body_limit // MEGABYTE, LARGEST_TRANSFORM_PAYLOAD // concurrent)
     # 0 would mean no limit.
-    return {
-        "MaxConcurrentTransforms": concurrent,
-        "BatchStrategy": "MULTI_RECORD",
-        "MaxPayloadInMB": max(payload, 1),
-    }
+    return {"MaxConcurrentTransforms": concurrent, "MaxPayloadInMB": max(payload, 1)}
 
 
 def _return_custom_attributes(request: Request, response: Response) -> Response:
