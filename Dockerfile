@@ -66,6 +66,9 @@ ENV PATH=/opt/topicdock/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 COPY --from=dependencies /opt/topicdock /opt/topicdock
 COPY --from=package /package /opt/topicdock
 COPY container/entrypoint container/train container/serve /usr/local/bin/
+# The algorithm of jobs that name none. With it an image stands for one of the built-in's: their jobs do not say LDA.
+ARG ALGORITHM=ntm
+ENV TOPICDOCK_ALGORITHM=$ALGORITHM
 EXPOSE 8080
 # Exec form: as the first process it gets the signals itself. There is no CMD; without an argument the image trains.
 ENTRYPOINT ["/usr/local/bin/entrypoint"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import zipfile
 from pathlib import Path
 
 import mxnet as mx
@@ -22,6 +23,15 @@ def notebook(folder: Path) -> None:
     np.savez(folder / "notebook.npz", projection_weight=weights.asnumpy(), words=words)
     shape_and_type = {name: [list(array.shape), np.dtype(array.dtype).name] for name, array in model.items()}
     (folder / "notebook.json").write_text(json.dumps(shape_and_type))
+
+
+def clouds(folder: Path) -> None:
+    """Run the notebook's last cells on a model as it lies in model.tar.gz: unzip it, and weigh each cloud's words."""
+    with zipfile.ZipFile(folder / "model_algo-1") as archive:
+        archive.extractall(folder)
+    weights = mx.ndarray.load(str(folder / "params"))["arg:projection_weight"]
+    frequencies = [mx.nd.softmax(mx.nd.array(weights[:, topic])).asnumpy() for topic in range(weights.shape[1])]
+    np.savez(folder / "clouds.npz", projection_weight=weights.asnumpy(), frequencies=np.stack(frequencies))
 
 
 def symbol(folder: Path) -> None:
@@ -46,6 +56,12 @@ def module(folder: Path) -> None:
     loaded.set_params(arguments, {}, allow_extra=True)
     loaded.forward(mx.io.DataBatch([mx.nd.array(counts)]), is_train=False)
     np.savez(folder / "module.npz", loaded.get_outputs()[0].asnumpy())
+
+
+def read_lda(folder: Path) -> None:
+    """Read alpha and beta as Amazon's LDA notebook does."""
+    alpha, beta = mx.ndarray.load(str(folder / "model_algo-1"))
+    np.savez(folder / "read.npz", alpha=alpha.asnumpy(), beta=beta.asnumpy())
 
 
 def edit_lda(folder: Path) -> None:
@@ -86,6 +102,5 @@ def load(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    {"notebook": notebook, "symbol": symbol, "module": module, "edit_lda": edit_lda, "save": save, "load": load}[
-        sys.argv[1]
-    ](Path(sys.argv[2]))
+    programs = (notebook, clouds, symbol, module, read_lda, edit_lda, save, load)
+    {program.__name__: program for program in programs}[sys.argv[1]](Path(sys.argv[2]))
