@@ -49,12 +49,12 @@ class Client:
         """The hosts that the program, and every Python that it started, connected to or looked up."""
         return set((self.folder / "contacted.log").read_text().splitlines())
 
-    def exit_codes(self, command: str) -> list[int]:
-        """Return the exit codes of the containers that were started with `command`."""
+    def exit_codes(self, *command: str) -> list[int]:
+        """Return the exit codes of the containers that were started with this command, or with none."""
         return [
             container["State"]["ExitCode"]
             for container in _containers(self.folder)
-            if container["Config"]["Cmd"] == [command]
+            if (container["Config"]["Cmd"] or []) == list(command)
         ]
 
     def _environment(self) -> dict[str, str]:
@@ -86,6 +86,14 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 def sdk2(image: str, cloud: Cloud, tmp_path: Path) -> Iterator[Client]:
     """Return a client with SageMaker's SDK 2.x."""
     python = python_with("sagemaker-2", (HERE / "sagemaker-2.txt").read_text(), "import sagemaker.estimator")
+    yield Client(python, tmp_path, cloud)
+    _clear(tmp_path, image)
+
+
+@pytest.fixture
+def sdk3(image: str, cloud: Cloud, tmp_path: Path) -> Iterator[Client]:
+    """Return a client with SageMaker's SDK 3.x."""
+    python = python_with("sagemaker-3", (HERE / "sagemaker-3.txt").read_text(), "import sagemaker.train.model_trainer")
     yield Client(python, tmp_path, cloud)
     _clear(tmp_path, image)
 

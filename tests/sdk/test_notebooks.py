@@ -42,7 +42,7 @@ def test_the_newsgroups_notebook_ends_with_the_word_clouds_frequencies(
     sdk2: Client, image: str, in_mxnet: InMXNet
 ) -> None:
     write_texts(sdk2.folder / "texts")
-    sdk2.run("notebook_newsgroups.py", image, "1")
+    sdk2.run("notebook_newsgroups.py", image, "2")  # hosts, as the notebook has it
     vocabulary = (sdk2.folder / "vocabulary.txt").read_text().split()
     in_mxnet("clouds", sdk2.folder)
     with np.load(sdk2.folder / "clouds.npz") as clouds:
