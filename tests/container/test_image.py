@@ -11,7 +11,8 @@ from tests.jobs import small_job
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(1800)]
 BASE = "python:3.11-slim-bookworm"
-LARGEST_ADDITION = 720e6
+LARGEST = 800e6
+LARGEST_ADDITION = 600e6
 
 LIST_UNCOMPILED = """
 import os, sys
@@ -36,8 +37,15 @@ def test_the_image_declares_what_sagemaker_reads(image: str) -> None:
     assert not config["Volumes"]
 
 
-def test_the_image_adds_no_more_than_it_should_to_its_base(image: str) -> None:
+def test_the_image_is_no_larger_than_it_should_be(image: str) -> None:
+    assert inspect(image)["Size"] < LARGEST
     assert inspect(image)["Size"] - inspect(BASE)["Size"] < LARGEST_ADDITION
+
+
+def test_an_image_of_another_algorithm_differs_by_a_variable_alone(image: str, lda_image: str) -> None:
+    variables = [set(inspect(name)["Config"]["Env"]) for name in (image, lda_image)]
+    assert variables[0] ^ variables[1] == {"TOPICDOCK_ALGORITHM=ntm", "TOPICDOCK_ALGORITHM=lda"}
+    assert inspect(image)["RootFS"] == inspect(lda_image)["RootFS"]
 
 
 def test_the_image_holds_no_compiler_no_developer_tool_and_no_opt_ml(engine: Engine) -> None:
