@@ -1,8 +1,9 @@
-"""docker-compose.yml: train, then serve, on one local folder."""
+"""docker-compose.yml: train, then serve, on one local folder; and the loop from S3 over hosts to an endpoint."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -12,9 +13,11 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.container.docker import PATIENCE, docker, wait_until
+from tests.container.image import BUILDING
 from tests.jobs import ROOT, small_job
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(1800)]
@@ -39,16 +42,18 @@ def compose(image: str, tmp_path: Path, port: int) -> Iterator[Compose]:
     else:
         pytest.skip("neither `docker compose` nor docker-compose is installed")
     project = f"topicdock-test-{uuid.uuid4().hex[:8]}"
-    environment = {**os.environ, "ML": str(tmp_path), "PORT": str(port), "TOPICDOCK_IMAGE": image}
+    environment = {
+        "DOCKER_BUILDKIT": "0", **os.environ, "ML": str(tmp_path), "PORT": str(port), "TOPICDOCK_IMAGE": image,
+    }  # fmt: skip
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*program, "--project-name", project, *arguments], cwd=ROOT, env=environment, check=False,
-            timeout=PATIENCE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            [*program, "--project-name", project, *arguments], cwd=ROOT, env=environment | variables, check=False,
+            timeout=BUILDING, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 
     yield run
-    run("down", "--volumes")
+    run("--profile", "loop", "down", "--volumes")
 
 
 def test_the_file_is_valid_without_any_variable_set(image: str, compose: Compose) -> None:
@@ -66,6 +71,21 @@ def test_compose_trains_and_then_serves_what_was_trained(compose: Compose, tmp_p
     wait_until(lambda: _answers(f"http://127.0.0.1:{port}/ping"), "an answer to /ping")
     services = compose("ps", "--services").stdout.split()
     assert "serve" in services
+
+
+@pytest.mark.parametrize(("hosts", "algorithm"), [("2", "ntm"), ("1", "lda")])
+def test_the_loop_goes_from_s3_over_hosts_to_an_answer(compose: Compose, hosts: str, algorithm: str) -> None:
+    result = compose("--profile", "loop", "run", "--rm", "loop", HOSTS=hosts, ALGORITHM=algorithm)
+    assert result.returncode == 0, result.stdout
+    answered = re.findall(r"^[a-z ]{30,62}((?: [01]\.\d\d){4})$", result.stdout.replace("\r", ""), re.MULTILINE)
+    theta = np.array([line.split() for line in answered], dtype=float)
+    assert sorted(theta[:4].argmax(axis=1)) == [0, 1, 2, 3]  # the four themes are four topics
+    assert set(np.argsort(theta[4])[2:]) == {theta[0].argmax(), theta[3].argmax()}  # and a mixture is of both
+    placed = compose("--profile", "loop", "logs", "--no-color", "place").stdout
+    shards = [re.findall(r"part-\d+", line) for line in placed.splitlines() if "algo-" in line and "vocab" in line]
+    assert [len(parts) for parts in shards] == ([3, 3] if hosts == "2" else [5])  # with the one for validation
+    log = compose("--profile", "loop", "logs", "--no-color", "algo-2").stdout
+    assert ("host=algo-2" in log) == (hosts == "2")
 
 
 def _answers(url: str) -> bool:
