@@ -64,6 +64,35 @@ def test_botocore_accepts_what_is_printed(shape: str, what: str) -> None:
     assert not report.has_errors(), report.generate_report()
 
 
+@pytest.mark.parametrize("algorithm", list(ALGORITHMS))
+def test_create_algorithm_is_asked_with_an_image_and_in_the_words_of_the_api(algorithm: str) -> None:
+    printed = json.loads(describe(algorithm, "--as", "algorithm", "--image", "1.dkr.ecr.r.amazonaws.com/topicdock:1"))
+    request = {"AlgorithmName": "topics", **printed}
+    operation = botocore.session.get_session().get_service_model("sagemaker").operation_model("CreateAlgorithm")
+    report = botocore.validate.ParamValidator().validate(request, operation.input_shape)
+    assert not report.has_errors(), report.generate_report()
+    assert _strangers(request, operation.input_shape) == []
+    training = printed["TrainingSpecification"]
+    assert training["TrainingImage"] == printed["InferenceSpecification"]["Containers"][0]["Image"]
+    metrics = {definition["Name"] for definition in training["MetricDefinitions"]}
+    assert {entry["MetricName"] for entry in training["SupportedTuningJobObjectiveMetrics"]} <= metrics
+    defaults = {entry["Name"]: entry.get("DefaultValue") for entry in training["SupportedHyperParameters"]}
+    assert defaults["algorithm"] == algorithm
+
+
+def _strangers(given: Any, shape: Any) -> list[str]:
+    """Return the words that are not among those that the API has for their place, and texts that are too long."""
+    if shape.type_name == "structure":
+        return [word for name, value in given.items() for word in _strangers(value, shape.members[name])]
+    if shape.type_name == "list":
+        return [word for value in given for word in _strangers(value, shape.member)]
+    if shape.type_name != "string":
+        return []
+    allowed = getattr(shape, "enum", None)
+    too_long = len(given) > shape.metadata.get("max", len(given))
+    return [given] if too_long or (allowed and given not in allowed) else []
+
+
 def test_help_names_every_command() -> None:
     result = CliRunner().invoke(main, ["--help"])
     assert all(command in result.output for command in ("train", "serve", "describe"))

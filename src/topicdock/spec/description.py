@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from topicdock.corpus import RECORDIO
 from topicdock.spec.algorithm import Specification
 from topicdock.spec.hyperparameters import Description, spell
 
 _API_TYPES = {"integer": "Integer", "number": "Continuous", "choice": "Categorical", "boolean": "Categorical"}
+_TRAINING_INSTANCES = ("ml.m5.large", "ml.m5.xlarge", "ml.m5.2xlarge", "ml.m5.4xlarge", "ml.c5.xlarge", "ml.c5.2xlarge",
+    "ml.c5.4xlarge", "ml.c5.9xlarge")  # fmt: skip
+"""A list that SageMaker wants closed; what an algorithm needs is cores and memory."""
+_HOSTING_INSTANCES = ("ml.m5.large", "ml.m5.xlarge", "ml.m5.2xlarge", "ml.c5.xlarge", "ml.c5.2xlarge")
 
 
 def to_markdown(specification: Specification) -> str:
@@ -42,6 +48,54 @@ def to_markdown(specification: Specification) -> str:
 def to_api_hyperparameters(specification: Specification) -> list[dict[str, Any]]:
     """Return the ``SupportedHyperParameters`` of CreateAlgorithm."""
     return [_to_api(description) for description in specification.hyperparameters.describe()]
+
+
+def to_algorithm_request(
+    specification: Specification, metric_definitions: Sequence[Mapping[str, str]], image: str
+) -> dict[str, Any]:
+    """Return what CreateAlgorithm takes, but for the algorithm's name.
+
+    Parameters
+    ----------
+    metric_definitions : sequence of mapping
+        A regular expression for each metric of the log.
+    image : str
+        The image's address in the account's registry.
+    """
+    training: dict[str, Any] = {
+        "TrainingImage": image,
+        "SupportedHyperParameters": to_api_hyperparameters(specification),
+        "SupportedTrainingInstanceTypes": list(_TRAINING_INSTANCES),
+        "SupportsDistributedTraining": True,
+        "MetricDefinitions": [dict(definition) for definition in metric_definitions],
+        "TrainingChannels": [
+            {
+                "Name": channel.name,
+                "Description": channel.sentence,
+                "IsRequired": channel.required,
+                "SupportedContentTypes": list(channel.content_types),
+                "SupportedInputModes": ["File", "FastFile"],
+            }
+            for channel in specification.channels
+        ],
+        "SupportedTuningJobObjectiveMetrics": [
+            {"Type": metric.objective, "MetricName": metric.name}
+            for metric in specification.metrics
+            if metric.objective
+        ],
+    }
+    inference = {
+        "Containers": [{"Image": image}],
+        "SupportedTransformInstanceTypes": list(_HOSTING_INSTANCES),
+        "SupportedRealtimeInferenceInstanceTypes": list(_HOSTING_INSTANCES),
+        "SupportedContentTypes": ["text/csv", "application/json", "application/jsonlines", RECORDIO],
+        "SupportedResponseMIMETypes": ["application/json", "application/jsonlines", RECORDIO],
+    }
+    return {
+        "AlgorithmDescription": specification.sentence,
+        "TrainingSpecification": training,
+        "InferenceSpecification": inference,
+    }
 
 
 def to_tuner_ranges(specification: Specification) -> dict[str, list[dict[str, Any]]]:
