@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
 import urllib.error
@@ -28,6 +29,13 @@ def docker(*arguments: str, timeout: float = PATIENCE, check: bool = True) -> su
     )
     assert not check or result.returncode == 0, f"docker {' '.join(arguments)}: {result.stdout[-2000:]}"
     return result
+
+
+def find_compose() -> list[str]:
+    """Return the command of Compose, new or old; empty if there is neither."""
+    if docker("compose", "version", check=False).returncode == 0:
+        return ["docker", "compose"]
+    return ["docker-compose"] if shutil.which("docker-compose") else []
 
 
 def inspect(name: str) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import urllib.error
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.container.docker import PATIENCE, docker, wait_until
+from tests.container.docker import PATIENCE, find_compose, wait_until
 from tests.container.image import BUILDING
 from tests.jobs import ROOT, small_job
 
@@ -35,11 +34,8 @@ def port() -> int:
 @pytest.fixture
 def compose(image: str, tmp_path: Path, port: int) -> Iterator[Compose]:
     """Return Compose, old or new, in a project of its own that is gone afterwards."""
-    if docker("compose", "version", check=False).returncode == 0:
-        program = ["docker", "compose"]
-    elif shutil.which("docker-compose"):
-        program = ["docker-compose"]
-    else:
+    program = find_compose()
+    if not program:
         pytest.skip("neither `docker compose` nor docker-compose is installed")
     project = f"topicdock-test-{uuid.uuid4().hex[:8]}"
     environment = {

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.container.docker import Engine, docker, inspect
+from tests.container.docker import Engine, docker, find_compose, inspect
 from tests.environments import python_with
 from tests.sdk.cloud import Cloud, free_port, running_cloud
 
@@ -85,17 +85,21 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 @pytest.fixture
 def sdk2(image: str, cloud: Cloud, tmp_path: Path) -> Iterator[Client]:
     """Return a client with SageMaker's SDK 2.x."""
-    python = python_with("sagemaker-2", (HERE / "sagemaker-2.txt").read_text(), "import sagemaker.estimator")
-    yield Client(python, tmp_path, cloud)
+    yield _client("sagemaker-2", "sagemaker.estimator", cloud, tmp_path)
     _clear(tmp_path, image)
 
 
 @pytest.fixture
 def sdk3(image: str, cloud: Cloud, tmp_path: Path) -> Iterator[Client]:
     """Return a client with SageMaker's SDK 3.x."""
-    python = python_with("sagemaker-3", (HERE / "sagemaker-3.txt").read_text(), "import sagemaker.train.model_trainer")
-    yield Client(python, tmp_path, cloud)
+    yield _client("sagemaker-3", "sagemaker.train.model_trainer", cloud, tmp_path)
     _clear(tmp_path, image)
+
+
+def _client(name: str, module: str, cloud: Cloud, folder: Path) -> Client:
+    if not find_compose():
+        pytest.skip("SageMaker's SDKs need Compose: neither `docker compose` nor docker-compose is installed")
+    return Client(python_with(name, (HERE / f"{name}.txt").read_text(), f"import {module}"), folder, cloud)
 
 
 def _clear(folder: Path, image: str) -> None:

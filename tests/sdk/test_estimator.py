@@ -19,7 +19,7 @@ from topicdock.model import TopicModel
 
 pytestmark = [pytest.mark.sdk, pytest.mark.timeout(3600)]
 COUNTS = planted_corpus(200)
-FORMATS = ("csv", "json", "instances", "jsonlines", "record", "transform")
+FORMATS = ("csv", "json", "instances", "jsonlines", "record", "transform", "records")
 
 
 MEMBERS = {"ntm": ["model_algo-1"], "lda": ["meta_algo-1.json", "model_algo-1"]}

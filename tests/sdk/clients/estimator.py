@@ -55,7 +55,8 @@ def main() -> None:
     answers |= ask(predictor, counts[:ASKED].toarray(), KEYS[algorithm])
     predictor.delete_model()
     predictor.delete_endpoint()
-    answers["transform"] = transform(estimator, session, bucket, counts[:ASKED].toarray(), KEYS[algorithm])
+    answers["transform"] = transform_lines(estimator, session, bucket, counts[:ASKED].toarray(), KEYS[algorithm])
+    answers["records"] = transform_records(estimator, session, bucket, counts[:ASKED], KEYS[algorithm])
     Path("answers.json").write_text(json.dumps(answers))
 
 
@@ -77,7 +78,9 @@ def ask(predictor: Any, documents: Any, key: str) -> dict[str, Any]:
     return answers
 
 
-def transform(estimator: Estimator, session: LocalSession, bucket: str, documents: Any, key: str) -> list[list[float]]:
+def transform_lines(
+    estimator: Estimator, session: LocalSession, bucket: str, documents: Any, key: str
+) -> list[list[float]]:
     """Return what a batch transform job, line by line, answers to a file of documents."""
     rows = "\n".join(",".join(str(int(value)) for value in row) for row in documents)
     session.upload_string_as_file_body(rows, bucket=bucket, key="corpus/batch/rows.csv")
@@ -87,6 +90,24 @@ def transform(estimator: Estimator, session: LocalSession, bucket: str, document
     job.transform(f"s3://{bucket}/corpus/batch", content_type="text/csv", split_type="Line", wait=False)
     # The service leaves it in output_path itself; local mode makes a folder with the name of the job there.
     answer = session.read_s3_file(bucket, f"batch/{job.latest_transform_job.name}/rows.csv.out")
+    return [json.loads(line)[key] for line in answer.splitlines() if line]
+
+
+def transform_records(
+    estimator: Estimator, session: LocalSession, bucket: str, documents: Any, key: str
+) -> list[list[float]]:
+    """Return what a job answers that sends a record at a time, which the splitter has taken out of its frame."""
+    buffer = io.BytesIO()
+    smac.write_spmatrix_to_sparse_tensor(array=documents, file=buffer)
+    buffer.seek(0)
+    boto3.resource("s3").Bucket(bucket).Object("corpus/records/part.pbr").upload_fileobj(buffer)
+    job = estimator.transformer(
+        1, "local", strategy="SingleRecord", accept="application/jsonlines", assemble_with="Line",
+        output_path=f"s3://{bucket}/batch",
+    )  # fmt: skip
+    place = f"s3://{bucket}/corpus/records"
+    job.transform(place, content_type="application/x-recordio-protobuf", split_type="RecordIO", wait=False)
+    answer = session.read_s3_file(bucket, f"batch/{job.latest_transform_job.name}/part.pbr.out")
     return [json.loads(line)[key] for line in answer.splitlines() if line]
 
 
