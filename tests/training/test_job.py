@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from tests.jobs import RESOURCES, Job, environment, planted_corpus, small_job
+from tests.jobs import Job, environment, planted_corpus, small_job
 from topicdock.artifact import load_model
 from topicdock.contract.logs import metric_definitions
 from topicdock.spec.registry import ALGORITHMS
