@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,13 +71,14 @@ class Host:
         return text in self.log
 
 
-def start(jobs: Sequence[Job], **extra: str) -> list[Host]:
+def start(jobs: Sequence[Job], commands: Sequence[Sequence[str]] = (), **extra: str) -> list[Host]:
+    """Start a process for each job: container/train, unless there are other `commands`."""
     port = free_port()
     hosts = []
-    for job in jobs:
+    for job, command in zip(jobs, commands or [job.command() for job in jobs], strict=True):
         with (job.base / "log").open("wb") as log:
             process = subprocess.Popen(
-                job.command(), env=environment(job.base, TOPICDOCK_PORT=port, **extra), cwd=job.base,
+                command, env=environment(job.base, TOPICDOCK_PORT=port, **extra), cwd=job.base,
                 stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
         hosts.append(Host(process, job.base / "log"))
@@ -237,6 +240,39 @@ def test_a_host_that_falls_silent_ends_the_job_of_the_others_with_its_name(tmp_p
     hosts = start(jobs, TOPICDOCK_HOST_SILENCE_SECONDS="6")
     assert hosts[1].says("Finished training epoch 1")
     hosts[1].process.send_signal(signal.SIGSTOP)
+    try:
+        assert finish(hosts[:1], timeout=60) == [1], hosts[0].log
+    finally:
+        hosts[1].process.kill()
+        hosts[1].process.wait()
+    assert "Nothing was heard from host 127.0.0.2 for 6 seconds" in jobs[0].failure
+
+
+@pytest.mark.slow
+def test_a_leader_that_falls_silent_while_it_saves_ends_the_job_of_those_that_are_done(tmp_path: Path) -> None:
+    jobs = by_epochs(tmp_path, "ntm", (ALL[:4], ALL[4:]), epochs="3")
+    topics = jobs[0].base / "output" / "data" / "topics.json"
+    topics.parent.mkdir(parents=True)
+    os.mkfifo(topics)  # to write to it waits for a reader
+    hosts = start(jobs, TOPICDOCK_HOST_SILENCE_SECONDS="6")
+    assert hosts[0].says("Serializing model")
+    hosts[0].process.send_signal(signal.SIGSTOP)
+    try:
+        assert finish(hosts[1:], timeout=60) == [1], hosts[1].log
+    finally:
+        hosts[0].process.kill()
+        hosts[0].process.wait()
+    assert "Nothing was heard from host 127.0.0.1 for 6 seconds" in jobs[1].failure
+
+
+@pytest.mark.slow
+def test_a_host_that_hangs_as_soon_as_it_was_met_is_missed(tmp_path: Path) -> None:
+    jobs = by_epochs(tmp_path, "ntm", (ALL[:4], ALL[4:]))
+    hangs = (
+        "import os, signal, torch.distributed as d; d.new_group = lambda **_: os.kill(os.getpid(), signal.SIGSTOP); "
+        "from topicdock.training import train; train(os.environ)"
+    )
+    hosts = start(jobs, commands=[jobs[0].command(), [sys.executable, "-c", hangs]], TOPICDOCK_HOST_SILENCE_SECONDS="6")
     try:
         assert finish(hosts[:1], timeout=60) == [1], hosts[0].log
     finally:

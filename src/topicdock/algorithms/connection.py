@@ -72,8 +72,12 @@ class ConnectedHosts:
         _choose_interface(interface)
         address = _resolve(self.names[0])
         _logger.info("Host %s is number %d of %d; %s leads.", current, self.rank + 1, self.size, self.names[0])
+
+        def give_up(name: str) -> None:
+            given_up(_describe_silence(name, silence))
+
         try:
-            self._group = _interruptible(partial(self._connect, address, port))
+            self._heartbeat, self._group = _interruptible(partial(self._connect, address, port, silence, give_up))
         except (RuntimeError, ValueError) as error:
             if "EADDRINUSE" in str(error):
                 raise PlatformError(
@@ -84,16 +88,17 @@ class ConnectedHosts:
                 f"The hosts {', '.join(self.names)} did not all meet on port {port} of {self.names[0]}: "
                 f"{_shorten(error)}."
             ) from error
-        self._heartbeat = Heartbeat(
-            address, port, self.rank, self.names, silence, lambda name: given_up(_describe_silence(name, silence))
-        )
 
-    def _connect(self, address: str, port: int) -> Any:
+    def _connect(
+        self, address: str, port: int, silence: float, give_up: Callable[[str], None]
+    ) -> tuple[Heartbeat, Any]:
         torch.distributed.init_process_group(
             "gloo", init_method=f"tcp://{address}:{port}", rank=self.rank, world_size=self.size,
             timeout=timedelta(seconds=_CONNECT_SECONDS),
         )  # fmt: skip
-        return torch.distributed.new_group(timeout=_SUM_TIMEOUT)
+        # Before anything that waits as long as a sum may: a host can be gone as soon as it was met.
+        heartbeat = Heartbeat(address, port, self.rank, self.names, silence, give_up)
+        return heartbeat, torch.distributed.new_group(timeout=_SUM_TIMEOUT)
 
     def sum(self, array: Doubles) -> Doubles:
         """Return the sum of every host's `array`.
@@ -155,8 +160,8 @@ class ConnectedHosts:
 
     def leave(self) -> None:
         """Wait until every host is here, and part."""
+        self.sum(np.zeros(1))  # a host may hang until then: the leader saves the model
         self._heartbeat.stop()
-        self.sum(np.zeros(1))
         torch.distributed.destroy_process_group()
 
     def _name_lost(self, message: str) -> str:
