@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import os
+import stat
 import tracemalloc
 from pathlib import Path
 
@@ -108,8 +109,35 @@ def test_a_torn_one_is_passed_over_and_left_over_parts_are_removed(
     assert f"The checkpoint {newest} is damaged and passed over" in caplog.text
     folder.keep(checkpoint(3))
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["checkpoint-00000002", "checkpoint-00000003", "notes.txt"]
+    assert names == ["checkpoint-00000001", "checkpoint-00000003", "notes.txt"]
     assert epoch(folder.find()) == 3
+
+
+def test_numbers_beyond_the_digits_of_a_name_are_found_and_go_on(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path)
+    folder.keep(checkpoint(1)).rename(tmp_path / "checkpoint-99999999")
+    for number in (2, 3):
+        folder.keep(checkpoint(number))
+        assert epoch(folder.find()) == number
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-100000000", "checkpoint-100000001"]
+
+
+def test_a_folder_that_cannot_be_synced_keeps_checkpoints_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on some file systems of networks and of FUSE."""
+    sync = os.fsync
+
+    def refuse_folders(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    folder = CheckpointFolder(tmp_path)
+    for number in range(1, 4):
+        folder.keep(checkpoint(number))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-00000002", "checkpoint-00000003"]
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

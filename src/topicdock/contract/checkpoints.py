@@ -30,7 +30,7 @@ _FORMAT = b"topicdock checkpoint "
 _MAGIC = _FORMAT + b"1\n"
 _BEGIN = len(_MAGIC) + hashlib.sha256().digest_size
 """Where what the sum is of begins."""
-_NAME = re.compile(r"checkpoint-(\d{8})")
+_NAME = re.compile(r"checkpoint-(\d{8,})")
 _UNFINISHED = ".unfinished"
 _KEPT = 2
 _FACTS = "facts"
@@ -112,6 +112,7 @@ class CheckpointFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._damaged: set[Path] = set()
 
     def find(self) -> bytes | None:
         """Return the newest whole checkpoint's bytes; damaged ones are passed over with a warning.
@@ -127,13 +128,14 @@ class CheckpointFolder:
                 Checkpoint.decode(data)
             except (OSError, DamagedCheckpoint) as error:
                 _logger.warning("The checkpoint %s is damaged and passed over: %s.", path, error)
+                self._damaged.add(path)
             else:
                 _logger.info("Going on from the checkpoint %s.", path)
                 return data
         return None
 
     def keep(self, checkpoint: Checkpoint) -> Path:
-        """Write a checkpoint, remove all but the newest two, and return its path.
+        """Write a checkpoint, remove all but the newest two that are whole, and return its path.
 
         Raises
         ------
@@ -142,7 +144,7 @@ class CheckpointFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         present = self._list()
-        number = int(present[-1].name.rpartition("-")[2]) + 1 if present else 1
+        number = _number(present[-1]) + 1 if present else 1
         path = self.path / f"checkpoint-{number:08d}"
         unfinished = path.with_name(path.name + _UNFINISHED)
         try:
@@ -157,7 +159,8 @@ class CheckpointFolder:
                 unfinished.unlink()
             raise
         self._sync()
-        for old in [*present[: 1 - _KEPT], *self.path.glob(f"checkpoint-*{_UNFINISHED}")]:
+        whole = [path for path in present if path not in self._damaged]
+        for old in [*whole[: 1 - _KEPT], *self._damaged, *self.path.glob(f"checkpoint-*{_UNFINISHED}")]:
             with suppress(OSError):  # not worth a job: the next one tries again
                 old.unlink()
         return path
@@ -166,12 +169,17 @@ class CheckpointFolder:
         """Return the checkpoints, the oldest first."""
         if not self.path.is_dir():
             return []
-        return sorted(path for path in self.path.iterdir() if _NAME.fullmatch(path.name))
+        return sorted((path for path in self.path.iterdir() if _NAME.fullmatch(path.name)), key=_number)
 
     def _sync(self) -> None:
-        """Have the folder's new name reach the disk."""
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        """Have the folder's new name reach the disk, if the file system has folders do so."""
+        with suppress(OSError):
+            descriptor = os.open(self.path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+def _number(path: Path) -> int:
+    return int(path.name.rpartition("-")[2])
