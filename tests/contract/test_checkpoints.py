@@ -140,6 +140,21 @@ def test_a_folder_that_cannot_be_synced_keeps_checkpoints_all_the_same(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-00000002", "checkpoint-00000003"]
 
 
+def test_on_a_disk_that_holds_but_two_the_newest_one_stays_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync = os.fsync
+
+    def sync_two(descriptor: int) -> None:
+        if len(list(tmp_path.iterdir())) > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync_two)
+    folder = CheckpointFolder(tmp_path)
+    for number in range(1, 5):
+        folder.keep(checkpoint(number))
+        assert epoch(folder.find()) == number
+
+
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = CheckpointFolder(tmp_path)
     folder.keep(checkpoint(1))

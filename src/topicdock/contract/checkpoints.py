@@ -11,6 +11,7 @@ are kept.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -140,12 +141,27 @@ class CheckpointFolder:
         Raises
         ------
         OSError
-            It cannot be written; those that were there are still there.
+            It cannot be written; the newest of those that were there is still there.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         present = self._list()
         number = _number(present[-1]) + 1 if present else 1
         path = self.path / f"checkpoint-{number:08d}"
+        whole = [path for path in present if path not in self._damaged]
+        try:
+            self._write(checkpoint, path)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or len(whole) < _KEPT:
+                raise
+            whole.pop(0).unlink()  # better one that is new than two that are old
+            self._write(checkpoint, path)
+        self._sync()
+        for old in [*whole[: 1 - _KEPT], *self._damaged, *self.path.glob(f"checkpoint-*{_UNFINISHED}")]:
+            with suppress(OSError):  # not worth a job: the next one tries again
+                old.unlink()
+        return path
+
+    def _write(self, checkpoint: Checkpoint, path: Path) -> None:
         unfinished = path.with_name(path.name + _UNFINISHED)
         try:
             with unfinished.open("wb") as file:
@@ -158,12 +174,6 @@ class CheckpointFolder:
             with suppress(OSError):
                 unfinished.unlink()
             raise
-        self._sync()
-        whole = [path for path in present if path not in self._damaged]
-        for old in [*whole[: 1 - _KEPT], *self._damaged, *self.path.glob(f"checkpoint-*{_UNFINISHED}")]:
-            with suppress(OSError):  # not worth a job: the next one tries again
-                old.unlink()
-        return path
 
     def _list(self) -> list[Path]:
         """Return the checkpoints, the oldest first."""
