@@ -281,6 +281,24 @@ def test_a_host_that_hangs_as_soon_as_it_was_met_is_missed(tmp_path: Path) -> No
     assert "Nothing was heard from host 127.0.0.2 for 6 seconds" in jobs[0].failure
 
 
+@pytest.mark.parametrize("what", ["learning_rate", "the word vectors"])
+def test_hosts_that_were_given_unlike_jobs_say_so(tmp_path: Path, what: str) -> None:
+    jobs = by_epochs(tmp_path, "etm", (ALL[:4], ALL[4:]))
+    if what == "learning_rate":
+        given = {"algorithm": "etm", "num_topics": "4", "feature_dim": "40", "epochs": "40", "learning_rate": "0.02"}
+        jobs[1].config("hyperparameters.json", given)
+    else:
+        for job in jobs[1:]:
+            job.text("embeddings", "vectors.npy", "")
+            np.save(job.base / "input" / "data" / "embeddings" / "vectors.npy", np.ones((40, 5), np.float32))
+    hosts = start(jobs)
+    assert finish(hosts) == [1, 1], hosts[0].log
+    for job in jobs:
+        assert job.failure.startswith("ClientError: " + what), job.failure
+        assert "on the leader" in job.failure
+        assert "on host 2 of 2" in job.failure
+
+
 @pytest.mark.slow
 def test_a_stop_of_one_host_ends_the_training_of_all_with_a_model(tmp_path: Path) -> None:
     jobs = by_epochs(tmp_path, "ntm", (ALL[:4], ALL[4:]), epochs="100000")

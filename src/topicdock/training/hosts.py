@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
+import zlib
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import orjson
 from scipy.sparse import csr_matrix
 
 from topicdock.algorithms.hosts import ALONE, Hosts
@@ -18,6 +21,7 @@ from topicdock.contract.layout import Layout
 from topicdock.corpus.documents import Documents, InMemory
 from topicdock.errors import CustomerError, PlatformError
 from topicdock.report.summary import MOST_DOCUMENTS
+from topicdock.spec.hyperparameters import spell
 from topicdock.training.data import TrainingData
 
 PORT_VARIABLE = "TOPICDOCK_PORT"
@@ -66,6 +70,27 @@ def _read_number(environment: Mapping[str, str], variable: str, default: int, la
 def _give_up(error: PlatformError, layout: Layout) -> None:
     report_failure(error, layout)
     os._exit(FAILURE)
+
+
+def check_alike(algorithm: str, hyperparameters: Mapping[str, Any], data: TrainingData, hosts: Hosts) -> None:
+    """Raise CustomerError, on every host, unless all hosts were given the same job.
+
+    Hosts that were not would wait for each other for ever, or add up what has nothing to do with each other.
+    """
+    vectors = None if data.embeddings is None else zlib.crc32(data.embeddings.vectors.tobytes())
+    own = {name: spell(value) for name, value in hyperparameters.items()}
+    own |= {"algorithm": algorithm, "the word vectors": "none" if vectors is None else f"checksum {vectors:x}"}
+    everyone = [orjson.loads(told) for told in hosts.gather(orjson.dumps(own))]
+    for rank, other in enumerate(everyone):
+        names = [name for name in {**everyone[0], **other} if other.get(name) != everyone[0].get(name)]
+        if names:
+            name = "algorithm" if "algorithm" in names else names[0]
+            raise CustomerError(
+                "the hosts of a job must be given the same hyperparameters and word vectors",
+                where=name,
+                got=f"{everyone[0].get(name)} on the leader, {other.get(name)} on host {rank + 1} of {hosts.size}",
+                todo="give every host the same; the channels of vocabulary and word vectors are to be FullyReplicated",
+            )
 
 
 def gather_sample(documents: Documents, hosts: Hosts) -> Documents:

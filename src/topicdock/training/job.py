@@ -25,7 +25,7 @@ from topicdock.training.channels import open_storage
 from topicdock.training.checkpoints import describe_job, open_checkpoints
 from topicdock.training.data import TrainingData, check_has_words, read_training_data
 from topicdock.training.epochs import EpochRun
-from topicdock.training.hosts import complete, gather_sample, join
+from topicdock.training.hosts import check_alike, complete, gather_sample, join
 from topicdock.training.log import JobLog, log_configuration, log_resolved
 from topicdock.training.moments import MomentRun
 from topicdock.training.report import REPORT_FILE, Report
@@ -74,7 +74,9 @@ def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest) -> N
     # Several hosts meet before anything is read, so that one that fails while it reads is missed at once.
     hosts = join(cluster, environment, layout)
     storage, part = open_storage(environment), (hosts.rank, hosts.size)
-    data = complete(read_training_data(channels, specification, final["feature_dim"], storage, part), hosts)
+    data = read_training_data(channels, specification, final["feature_dim"], storage, part)
+    check_alike(specification.name, final, data, hosts)
+    data = complete(data, hosts)
     words, documents = hosts.sum(np.array([count_words(data.train), float(data.train.shape[0])])).tolist()
     check_has_words(data.train, words)
     threads = importlib.import_module("topicdock.algorithms.threads").use_available_cores()
