@@ -26,8 +26,9 @@ ARG TORCH_SHA256=
 COPY --from=torch /build/torch.txt ./
 RUN echo "$(cat torch.txt)+$TORCH_BUILD${TORCH_SHA256:+ --hash=sha256:$TORCH_SHA256}" > wanted.txt && \
     install="python3 -m pip --python /opt/topicdock/bin/python3 install" && \
-    if [ "$TORCH_BUILD" = cpu ] || [ -n "$TORCH_SHA256" ]; then install="$install --no-deps"; fi && \
-    { $install -r wanted.txt || $install --index-url "https://download.pytorch.org/whl/$TORCH_BUILD" -r wanted.txt; }
+    index="https://download.pytorch.org/whl/$TORCH_BUILD" && \
+    { $install --no-deps -r wanted.txt || $install --no-deps --index-url "$index" -r wanted.txt; } && \
+    if [ "$TORCH_BUILD" != cpu ]; then $install --index-url "$index" "$(cat torch.txt)+$TORCH_BUILD"; fi
 
 # Everything else at the versions, and with the hashes, that scripts/lock wrote down.
 COPY container/requirements.txt ./
