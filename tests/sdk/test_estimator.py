@@ -40,7 +40,7 @@ def check_answers(answers: dict[str, Any], model: TopicModel, asked: csr_matrix)
         np.testing.assert_allclose(answers[name], theta, atol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize(("algorithm", "hosts"), [("ntm", 1), ("ntm", 2), ("lda", 1), ("lda", 2)])
+@pytest.mark.parametrize(("algorithm", "hosts"), [("ntm", 1), ("ntm", 2), ("lda", 2)])
 def test_an_estimator_fits_deploys_predicts_and_transforms(
     sdk2: Client, image: str, algorithm: str, hosts: int
 ) -> None:

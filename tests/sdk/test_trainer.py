@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.sdk, pytest.mark.timeout(3600)]
 COUNTS = planted_corpus(200)
 
 
-@pytest.mark.parametrize(("algorithm", "hosts"), [("ntm", 1), ("ntm", 2), ("lda", 2)])
+@pytest.mark.parametrize(("algorithm", "hosts"), [("ntm", 1), ("ntm", 2)])
 def test_a_model_trainer_trains_what_its_endpoint_serves(sdk3: Client, image: str, algorithm: str, hosts: int) -> None:
     save_npz(sdk3.folder / "counts.npz", COUNTS)
     (sdk3.folder / "train").mkdir()
