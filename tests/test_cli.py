@@ -76,6 +76,9 @@ def test_create_algorithm_is_asked_with_an_image_and_in_the_words_of_the_api(alg
     assert training["TrainingImage"] == printed["InferenceSpecification"]["Containers"][0]["Image"]
     metrics = {definition["Name"] for definition in training["MetricDefinitions"]}
     assert {entry["MetricName"] for entry in training["SupportedTuningJobObjectiveMetrics"]} <= metrics
+    modes = {channel["Name"]: channel["SupportedInputModes"] for channel in training["TrainingChannels"]}
+    assert modes["train"] == ["File", "FastFile", "Pipe"]
+    assert modes["auxiliary"] == ["File", "FastFile"]
     defaults = {entry["Name"]: entry.get("DefaultValue") for entry in training["SupportedHyperParameters"]}
     assert defaults["algorithm"] == algorithm
 

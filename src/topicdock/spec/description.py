@@ -74,7 +74,8 @@ def to_algorithm_request(
                 "Description": channel.sentence,
                 "IsRequired": channel.required,
                 "SupportedContentTypes": list(channel.content_types),
-                "SupportedInputModes": ["File", "FastFile"],
+                # Documents are read once, from front to end; other files are looked for by name.
+                "SupportedInputModes": ["File", "FastFile", *(["Pipe"] if RECORDIO in channel.content_types else [])],
             }
             for channel in specification.channels
         ],
