@@ -281,7 +281,7 @@ def test_the_authors_settings_take_the_step_that_the_authors_architecture_takes(
     }  # fmt: skip
     layer = trainer.network.encoder.first.gradient
     assert layer is not None
-    first_gradient = layer.dense(40)
+    first_gradient = layer.whole().dense(40)
     torch.testing.assert_close(first_gradient, gradients.pop("encoder_0_weight").T, rtol=1e-4, atol=1e-6)
     for name, gradient in gradients.items():
         torch.testing.assert_close(weights[name].grad, gradient, rtol=1e-4, atol=1e-6)

@@ -49,11 +49,14 @@ def test_the_sparse_layer_and_its_gradients_are_those_of_a_dense_one(
     output = DENSE @ dense_weight + dense_bias
     (output * upstream).sum().backward()  # type: ignore[no-untyped-call]
     torch.testing.assert_close(layer(documents.input, None), output)
-    torch.testing.assert_close(layer.gradient.dense(30), dense_weight.grad)
+    torch.testing.assert_close(layer.gradient.whole().dense(30), dense_weight.grad)
     torch.testing.assert_close(bias.grad, dense_bias.grad)
     occurring = np.flatnonzero(COUNTS.sum(0).A1).tolist()
     assert len(occurring) < 30
     assert layer.gradient.rows.tolist() == (occurring if most else list(range(30)))
+    parts = [layer.gradient.part(first, first + 4) for first in range(0, 32, 4)]
+    assert torch.equal(torch.cat([part.rows for part in parts]), layer.gradient.rows)
+    assert torch.equal(torch.cat([part.values for part in parts]), layer.gradient.whole().values)
 
 
 def _decode(theta: torch.Tensor, weight: torch.Tensor, documents: Batch) -> list[torch.Tensor]:

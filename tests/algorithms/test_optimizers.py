@@ -99,7 +99,7 @@ def test_rows_are_updated_block_by_block_as_they_would_be_at_once(name: str, mon
     start = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
     moved = []
     for numbers in (1 << 22, 6):
-        monkeypatch.setattr("topicdock.algorithms.optimizers._BLOCK_NUMBERS", numbers)
+        monkeypatch.setattr("topicdock.algorithms.optimizers._CACHED_NUMBERS", numbers)
         layer = SparseLayer(start.clone(), torch.zeros(3))
         parameter = Parameter(layer.weight, decays=True, layer=layer)
         optimizer = Optimizer([parameter], OptimizerSettings(name, RATE, DECAY))

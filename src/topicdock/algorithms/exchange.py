@@ -108,7 +108,8 @@ class Together:
             raise RuntimeError("a weight has no layer")
         values = parameter.tensor.new_zeros(len(rows), parameter.tensor.shape[1])
         if layer.gradient is not None:
-            values.index_copy_(0, torch.searchsorted(rows, layer.gradient.rows), layer.gradient.values)
+            own = layer.gradient.whole()
+            values.index_copy_(0, torch.searchsorted(rows, own.rows), own.values)
         layer.gradient = RowGradient(rows, values)
         self._pending.append(self._hosts.reduce(values))
 

@@ -13,20 +13,18 @@ apache/mxnet 1.9.1, ``python/mxnet/optimizer/optimizer.py`` and ``src/operator/o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from topicdock.algorithms.sparse import RowGradient, SparseLayer
+from topicdock.algorithms.sparse import RowGradient, RowProduct, SparseLayer
 from topicdock.algorithms.threads import threads_for
 
-_BLOCK_NUMBERS = 1 << 22
-"""Numbers in a block of rows of the first layer that is updated at a time."""
-_CACHED_NUMBERS = 1 << 17
-"""Numbers in the rows that are gathered at a time; with their moments and gradients they stay in a core's cache."""
+_CACHED_NUMBERS = 1 << 18
+"""Numbers in the rows of a first layer that are updated at a time: with moments and gradient in a core's cache."""
 
 
 @dataclass(frozen=True)
@@ -115,10 +113,9 @@ class Optimizer:
             if parameter.layer is not None and parameter.layer.gradient is not None:
                 rows, parameter.layer.gradient = parameter.layer.gradient, None
                 if self._lazy:
-                    values = self._prepare(rows.values, parameter.tensor, None)
-                    _adam_rows(parameter, RowGradient(rows.rows, values), rate, self.steps)
+                    self._update_rows(parameter, rows, rate)
                     continue
-                for block, gradient in _blocks(parameter, rows):
+                for block, gradient in _blocks(parameter, rows, RULES[self._settings.name].remembers):
                     self._update(block, gradient, rate)
             elif gradient is not None:
                 self._update(parameter, gradient, rate)
@@ -127,12 +124,23 @@ class Optimizer:
     def _update(self, parameter: Parameter, gradient: Tensor, rate: float) -> None:
         decay = self._decay(parameter)
         gradient = self._prepare(gradient, parameter.tensor, decay)
-        RULES[self._settings.name](parameter, gradient, rate, decay, self.steps)
+        RULES[self._settings.name].apply(parameter, gradient, rate, decay, self.steps)
+
+    def _update_rows(self, parameter: Parameter, gradient: RowGradient | RowProduct, rate: float) -> None:
+        """Take Adam's step for the rows that have a gradient; the moments of the others wait, as if there were none."""
+        length = max(1, _CACHED_NUMBERS // parameter.tensor.shape[1])
+        for start in range(0, len(gradient.rows), length):
+            part = gradient.part(start, start + length)
+            values = self._prepare(part.values, parameter.tensor, None)
+            _adam_rows(parameter, RowGradient(part.rows, values), rate, self.steps)
 
     def _limit_norm(self) -> None:
         """Shorten all gradients by one factor, so that their norm is at most ``clip_norm``."""
         gradients = [p.tensor.grad for p in self.parameters if p.tensor.grad is not None]
-        gradients += [p.layer.gradient.values for p in self.parameters if p.layer and p.layer.gradient]
+        for layer in (p.layer for p in self.parameters):
+            if layer is not None and layer.gradient is not None:
+                whole = layer.gradient = layer.gradient.whole()
+                gradients.append(whole.values)
         norm = math.sqrt(sum(float(gradient.square().sum()) for gradient in gradients))
         if norm > self._settings.clip_norm:
             for gradient in gradients:
@@ -166,18 +174,21 @@ def _flatten(state: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Tenso
             yield from _flatten(value, f"{prefix}/{name}")
 
 
-def _blocks(parameter: Parameter, gradient: RowGradient) -> Iterator[tuple[Parameter, Tensor]]:
+def _blocks(
+    parameter: Parameter, gradient: RowGradient | RowProduct, remembered: Sequence[str]
+) -> Iterator[tuple[Parameter, Tensor]]:
     """Yield a parameter by blocks of rows, with the dense gradient of each: a whole one would be as large as it."""
     length, width = parameter.tensor.shape
-    step = max(1, _BLOCK_NUMBERS // width)
+    step = max(1, _CACHED_NUMBERS // width)
     starts = list(range(0, length, step))
     cuts = torch.searchsorted(gradient.rows, torch.tensor([*starts, length])).tolist()
+    memory = dict(zip(remembered, _zeros(parameter, *remembered), strict=True))
     for start, first, last in zip(starts, cuts[:-1], cuts[1:], strict=True):
         end = min(start + step, length)
-        part = RowGradient(gradient.rows[first:last] - start, gradient.values[first:last])
-        state = parameter.state.setdefault(f"rows from {start}", {})
+        part = gradient.part(first, last)
+        state = {name: tensor[start:end] for name, tensor in memory.items()}
         block = Parameter(parameter.tensor[start:end], parameter.decays, state=state)
-        yield block, part.dense(end - start)
+        yield block, RowGradient(part.rows - start, part.values).dense(end - start)
 
 
 def _zeros(parameter: Parameter, *names: str) -> list[Tensor]:
@@ -204,15 +215,12 @@ def _adam(parameter: Parameter, gradient: Tensor, rate: float, _decay: Tensor | 
 
 
 def _adam_rows(parameter: Parameter, gradient: RowGradient, rate: float, step: int) -> None:
-    """Adam on the rows that have a gradient; the moments of the others wait, as if there had been no step."""
+    """Adam on some rows of a parameter."""
     tensors = [parameter.tensor, *_zeros(parameter, "mean", "square")]
-    length = max(1, _CACHED_NUMBERS // parameter.tensor.shape[1])
-    for start in range(0, len(gradient.rows), length):
-        rows, values = gradient.rows[start : start + length], gradient.values[start : start + length]
-        weight, mean, square = parts = [tensor.index_select(0, rows) for tensor in tensors]
-        _fused_adam(weight, values, mean, square, rate, step)
-        for tensor, part in zip(tensors, parts, strict=True):
-            tensor[rows] = part
+    weight, mean, square = parts = [tensor.index_select(0, gradient.rows) for tensor in tensors]
+    _fused_adam(weight, gradient.values, mean, square, rate, step)
+    for tensor, part in zip(tensors, parts, strict=True):
+        tensor[gradient.rows] = part
 
 
 def _fused_adam(weight: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, rate: float, step: int) -> None:
@@ -256,10 +264,19 @@ def _adadelta(parameter: Parameter, gradient: Tensor, _rate: float, decay: Tenso
 _DECAY_IN_GRADIENT = frozenset({"adam", "rmsprop"})
 """Where MXNet adds weight decay to the gradient, before clipping."""
 
-RULES: Mapping[str, Callable[[Parameter, Tensor, float, Tensor | None, int], None]] = {
-    "sgd": _sgd,
-    "adam": _adam,
-    "adagrad": _adagrad,
-    "adadelta": _adadelta,
-    "rmsprop": _rmsprop,
+
+@dataclass(frozen=True)
+class Rule:
+    """How an optimiser changes a parameter, and the names of what it remembers of each number."""
+
+    apply: Callable[[Parameter, Tensor, float, Tensor | None, int], None]
+    remembers: tuple[str, ...] = ()
+
+
+RULES: Mapping[str, Rule] = {
+    "sgd": Rule(_sgd),
+    "adam": Rule(_adam, ("mean", "square")),
+    "adagrad": Rule(_adagrad, ("history",)),
+    "adadelta": Rule(_adadelta, ("squares", "steps")),
+    "rmsprop": Rule(_rmsprop, ("square",)),
 }

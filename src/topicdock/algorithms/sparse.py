@@ -84,6 +84,43 @@ class RowGradient:
             return self.values
         return self.values.new_zeros(length, self.values.shape[1]).index_copy_(0, self.rows, self.values)
 
+    def part(self, first: int, last: int) -> RowGradient:
+        """Return the rows from number `first` of those it has to before `last`."""
+        return RowGradient(self.rows[first:last], self.values[first:last])
+
+    def whole(self) -> RowGradient:
+        """Return itself."""
+        return self
+
+
+@dataclass(frozen=True)
+class RowProduct:
+    """Such a gradient as the product that it is, documents by word times what comes from above, shape (B, H).
+
+    As a whole it can be as large as the layer; taken by parts it need never be in memory at once, and each part is
+    still in a core's cache when it is used.
+    """
+
+    documents: WordMajor
+    upstream: Tensor
+
+    @property
+    def rows(self) -> Tensor:
+        """The numbers of the rows, shape (R,), rising."""
+        return self.documents.words
+
+    def part(self, first: int, last: int) -> RowGradient:
+        """Return the rows from number `first` of those it has to before `last`."""
+        counts = self.documents.counts
+        starts, places = counts.crow_indices()[first : last + 1], counts.col_indices()
+        begin, end = int(starts[0]), int(starts[-1])
+        values = sum_rows(self.upstream, places[begin:end], starts - begin, counts.values()[begin:end])
+        return RowGradient(self.rows[first:last], values)
+
+    def whole(self) -> RowGradient:
+        """Return all rows."""
+        return self.part(0, len(self.rows))
+
 
 def cut_rows(matrix: csr_matrix, start: int, end: int) -> Tensor:
     """Return some rows as a sparse tensor that shares the memory of `matrix`."""
@@ -104,10 +141,14 @@ def multiply(pattern: Tensor, values: Tensor, matrix: Tensor) -> Tensor:
     The sparse one, (B, V), has the places of `pattern`, a CSR tensor, and the numbers `values`. Two to four times as
     fast as ``torch.sparse.mm``.
     """
+    return sum_rows(matrix, pattern.col_indices(), pattern.crow_indices(), values)
+
+
+def sum_rows(matrix: Tensor, rows: Tensor, starts: Tensor, factors: Tensor) -> Tensor:
+    """Return sums of rows of a matrix, (V, H), each times its factor; sum i is of those from ``starts[i]`` on."""
     result: Tensor = torch.embedding_bag(
-        matrix, pattern.col_indices(), pattern.crow_indices(), mode=0, per_sample_weights=values,
-        include_last_offset=True,
-    )[0]  # fmt: skip
+        matrix, rows, starts, mode=0, per_sample_weights=factors, include_last_offset=True
+    )[0]
     return result
 
 
@@ -125,7 +166,7 @@ class SparseLayer:
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         self.weight, self.bias = weight, bias
-        self.gradient: RowGradient | None = None
+        self.gradient: RowGradient | RowProduct | None = None
 
     def __call__(self, documents: Tensor, by_word: WordMajor | None) -> Tensor:
         """Return the layer's output, shape (B, H); without `by_word` the weight gets no gradient."""
@@ -142,6 +183,5 @@ class _SparseProduct(torch.autograd.Function):
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         upstream = gradients[0].contiguous()
         if context.by_word is not None:
-            counts = context.by_word.counts
-            context.layer.gradient = RowGradient(context.by_word.words, multiply(counts, counts.values(), upstream))
+            context.layer.gradient = RowProduct(context.by_word, upstream)
         return upstream.sum(0), None, None, None
