@@ -13,13 +13,14 @@ from scipy.sparse import csr_matrix, vstack
 from scipy.stats import poisson
 from torch import Tensor
 
-from benchmarks.dense_etm import DenseETM
+from benchmarks.dense_etm import DenseETM, optimizer_of
 from tests.jobs import planted_corpus
 from topicdock.algorithms.batches import Batch, iterate
 from topicdock.algorithms.etm import _Trainer, fit
 from topicdock.algorithms.fitting import Fit
 from topicdock.algorithms.progress import EpochReport
 from topicdock.artifact import decode_model, encode_model
+from topicdock.corpus.documents import as_documents
 from topicdock.corpus.word_vectors import WordVectors
 from topicdock.errors import AlgorithmError
 from topicdock.model import EmbeddedTopicModel
@@ -159,6 +160,24 @@ def test_given_vectors_are_trained_if_that_is_asked_for(given: dict[str, Any]) -
     chosen = settings(**{"epochs": 2, "train_embeddings": 1, **given})
     model = model_of(fit(COUNTS, chosen, word_vectors=VECTORS))
     assert np.abs(model.arrays["word_embeddings"] - VECTORS.vectors)[VECTORS.known].max() > 1e-3
+
+
+def test_weight_decay_acts_on_biases_as_it_does_in_the_authors_code() -> None:
+    chosen = settings(**AUTHORS).resolve(600)
+    trainer = _Trainer(as_documents(COUNTS), chosen, chosen.plan(600), None)
+    theirs = DenseETM(40, 4)
+    optimizer = optimizer_of(theirs)
+    # Two biases that no gradient but the decay's reaches: Adam takes its whole step, whatever the size of the decay.
+    ours, other = trainer.network.weights["encoder_0_bias"], cast("Tensor", theirs.q_theta[0].bias)
+    with torch.no_grad():
+        ours.fill_(-0.2)
+        other.fill_(-0.2)
+    for _ in range(3):
+        ours.grad, other.grad = torch.zeros_like(ours), torch.zeros_like(other)
+        trainer._optimizer.step()
+        optimizer.step()
+    torch.testing.assert_close(ours[:1], other[:1])
+    assert ours[0] > -0.2 + 2 * 0.005
 
 
 def test_dropout_changes_training_and_nothing_else() -> None:

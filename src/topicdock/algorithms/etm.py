@@ -172,7 +172,9 @@ def _parameters(network: EmbeddedNetwork, factor: float) -> list[Parameter]:
     for name, tensor in network.weights.items():
         of_layers = name.startswith(("encoder_", "heads_"))
         layer = network.encoder.first if name == "encoder_0_weight" else None
-        parameters.append(Parameter(tensor, not name.endswith("_bias"), False, 1.0 if of_layers else factor, layer))
+        # Biases decay as well, as the authors' do: a unit of the encoder that no document reaches has no other
+        # gradient, and Adam, for which any gradient is large beside none, brings it back by that.
+        parameters.append(Parameter(tensor, True, False, 1.0 if of_layers else factor, layer))
     return parameters
 
 

@@ -181,7 +181,7 @@ class ETMHyperparameters(Hyperparameters):
         float("inf"), ge=1e-3, description="Largest Euclidean norm of the whole gradient; Inf is no limit."
     )
     weight_decay: Annotated[Number, Tunable(0.0, 1.0)] = Field(
-        0.0, ge=0.0, le=1.0, description="L2 regularisation of the weights."
+        0.0, ge=0.0, le=1.0, description="L2 regularisation of the weights, biases included."
     )
     sub_sample: Number = Field(1.0, ge=0.0, le=1.0, description="The share of the documents, drawn anew each epoch.")
     seed: Integer = Field(0, ge=0, le=2**31 - 1, description="Fixes everything random; the same seed, the same model.")
