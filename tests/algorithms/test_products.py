@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from topicdock.algorithms import products
-from topicdock.algorithms.products import affine, product
+from topicdock.algorithms.products import affine, product, similarities
 
 
 def random(*shape: int, seed: int) -> torch.Tensor:
@@ -42,3 +42,21 @@ def test_an_affine_map_has_the_gradients_of_its_formula() -> None:
     expected.backward(upstream)  # type: ignore[no-untyped-call]
     for tensor, other in zip(ours, plain, strict=True):
         torch.testing.assert_close(tensor.grad, other.grad)
+
+
+@pytest.mark.parametrize("learned", [(True, True), (False, True), (True, False)])
+def test_similarities_have_the_gradients_of_their_formula_where_these_are_asked_for(learned: tuple[bool, bool]) -> None:
+    tensors = [random(7, 5, seed=0), random(3, 5, seed=1)]
+    ours, plain = (
+        [tensor.clone().requires_grad_(wanted) for tensor, wanted in zip(tensors, learned, strict=True)]
+        for _ in range(2)
+    )
+    upstream = random(7, 3, seed=3)
+    output, expected = similarities(*ours), plain[0] @ plain[1].t()
+    torch.testing.assert_close(output, expected)
+    output.backward(upstream)  # type: ignore[no-untyped-call]
+    expected.backward(upstream)  # type: ignore[no-untyped-call]
+    for tensor, other in zip(ours, plain, strict=True):
+        assert (tensor.grad is None) == (other.grad is None)
+        if tensor.grad is not None:
+            torch.testing.assert_close(tensor.grad, other.grad)

@@ -17,6 +17,7 @@ from topicdock.algorithms.encoder import Encoder, EncoderSettings, to_numpy
 from topicdock.algorithms.exchange import mean
 from topicdock.algorithms.hosts import ALONE, Hosts
 from topicdock.algorithms.mixture import reconstruct
+from topicdock.algorithms.products import similarities
 
 Floats = NDArray[np.float32]
 _USAGE_MOMENTUM = 0.05
@@ -127,7 +128,7 @@ class EmbeddedNetwork:
 
     def logits(self) -> Tensor:
         """Return the words' logits in each topic, shape (V, K)."""
-        logits = self.words @ self._topics().t()
+        logits = similarities(self.words, self._topics())
         return logits + self.weights["background"].unsqueeze(1) if "background" in self.weights else logits
 
     def doubt(self, logits: Tensor) -> Tensor:

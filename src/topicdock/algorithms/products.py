@@ -52,3 +52,25 @@ class _Affine(torch.autograd.Function):
         block, weight = context.saved_tensors
         upstream = gradients[0]
         return product(upstream, weight.t()), product(block.t(), upstream), upstream.sum(0)
+
+
+def similarities(left: Tensor, right: Tensor) -> Tensor:
+    """Return ``left @ right.T``, shape (N, L), of rows (N, M) and (L, M), with the gradients that are asked for."""
+    return _Similarities.apply(left, right)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Similarities(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, left: Tensor, right: Tensor) -> Tensor:
+        context.save_for_backward(left, right)
+        return product(left, right.t())
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        left, right = context.saved_tensors
+        upstream = gradients[0]
+        of_left, of_right = context.needs_input_grad
+        return (
+            product(upstream, right) if of_left else None,
+            product(upstream.t(), left) if of_right else None,
+        )
