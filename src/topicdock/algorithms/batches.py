@@ -26,8 +26,8 @@ from topicdock.corpus.documents import AnyDocuments, as_documents
 
 EncoderInput = Literal["counts", "log1p", "frequencies"]
 _PREPARED_DOCUMENTS = 16_384
-_PREPARED_COLUMNS = 1 << 24
-"""Batches times words of the vocabulary that are laid out at a time; each takes some bytes."""
+_PREPARED_COLUMNS = 1 << 18
+"""Batches times words of the vocabulary that are laid out at a time; each takes some tens of bytes."""
 _SEEN_SHARE = (0.1, 0.6)
 """Between which bounds the share of a document that the encoder sees is drawn."""
 _DIVIDED = 0.6
