@@ -110,7 +110,7 @@ def _clear(folder: Path, image: str) -> None:
     for project in {container["Config"]["Labels"]["com.docker.compose.project"] for container in containers}:
         networks = docker("network", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={project}").stdout
         for network in networks.split():
-            docker("network", "rm", network)
+            docker("network", "rm", network, check=False)  # local mode has one, which another run may be using
     Engine(image).give_back(folder)
 
 
