@@ -70,6 +70,19 @@ class Host:
             time.sleep(0.05)
         return text in self.log
 
+    @property
+    def epoch(self) -> int:
+        """The last epoch that has begun; 0 if none has."""
+        return max(map(int, re.findall(r"# Starting training for epoch (\d+)$", self.log, re.MULTILINE)), default=0)
+
+    def reaches(self, epoch: int, timeout: float = 60) -> None:
+        """Wait until an epoch, or a later one, has begun."""
+        end = time.monotonic() + timeout
+        while self.epoch < epoch:
+            assert self.process.poll() is None, self.log
+            assert time.monotonic() < end, self.log
+            time.sleep(0.02)
+
 
 def start(jobs: Sequence[Job], commands: Sequence[Sequence[str]] = (), **extra: str) -> list[Host]:
     """Start a process for each job: container/train, unless there are other `commands`."""
