@@ -15,10 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-BLOCK_DOCUMENTS = 1 << 16
+BLOCK_DOCUMENTS = 1 << 15
 """Documents of a block at most."""
-_BLOCK_COUNTS = 1 << 22
-"""Non-zeros of a block at most, 32 MB of ids and counts; a document that has more is a block of its own."""
+_BLOCK_COUNTS = 1 << 20
+"""Non-zeros of a block at most, 8 MB of ids and counts; a document that has more is a block of its own."""
+
+
+_HASHED_DOCUMENTS = 1 << 12
+"""Hashes take many times the room of what is hashed."""
 
 
 class Blocks(Protocol):
@@ -192,7 +196,7 @@ def checksum(documents: Blocks) -> int:
     parts of a corpus can be summed apart, and the sums added up.
     """
     total = np.zeros(1, np.uint64)
-    for block in documents.blocks():
+    for block in documents.blocks(_HASHED_DOCUMENTS):
         words = _mix(block.indices.astype(np.uint64) << np.uint64(32) | block.data.view(np.uint32))
         ends = np.concatenate([np.zeros(1, np.uint64), np.cumsum(words)])
         total += _mix(ends[block.indptr[1:]] - ends[block.indptr[:-1]]).sum(keepdims=True)

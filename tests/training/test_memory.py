@@ -1,0 +1,66 @@
+"""A corpus many times as large trains from disk in the same memory."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+from tests.jobs import Job, environment
+from topicdock.corpus import encode_counts
+
+VOCABULARY, WORDS, CHUNK = 5000, 60, 25_000
+SMALL, LARGE = 2, 8
+"""Chunks: in memory their counts alone take 24 and 95 MB."""
+
+
+def job_of(base: Path, chunks: int) -> Job:
+    """Return a job of so many chunks of documents; of each, the words are those of one in ten topics."""
+    job = Job(base)
+    given = {"num_topics": "5", "feature_dim": str(VOCABULARY), "epochs": "1", "mini_batch_size": "512"}
+    job.config("hyperparameters.json", given)
+    folder = job.channel("train")
+    generator = np.random.default_rng(0)
+    for chunk in range(chunks):
+        topics = generator.integers(0, 10, (CHUNK, 1))
+        words = (topics + 10 * generator.integers(0, VOCABULARY // 10, (CHUNK, WORDS))).ravel()
+        counts = csr_matrix(
+            (np.ones(len(words), np.float32), words, np.arange(0, len(words) + 1, WORDS)), (CHUNK, VOCABULARY)
+        )
+        counts.sum_duplicates()
+        (folder / f"part-{chunk:02d}").write_bytes(encode_counts(counts))
+    return job
+
+
+def peak(job: Job) -> float:
+    """Train with little memory for documents, and return the most memory of the process's own that was seen, in MB.
+
+    What it maps of files is left out: the system takes that back as it likes.
+    """
+    most = 0
+    with (job.base / "log").open("wb") as log:
+        process = subprocess.Popen(
+            job.command(), env=environment(job.base, TOPICDOCK_MEMORY_MB="8", TMPDIR=str(job.base)), cwd=job.base,
+            stdout=log, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    try:
+        while process.poll() is None:
+            own = re.search(r"RssAnon:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
+            most = max(most, int(own[1]) if own else 0)
+            time.sleep(0.02)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0, (job.base / "log").read_text()
+    return most * 1024 / 1e6
+
+
+@pytest.mark.slow
+def test_a_corpus_four_times_as_large_takes_no_more_memory(tmp_path: Path) -> None:
+    small, large = (peak(job_of(tmp_path / str(chunks), chunks)) for chunks in (SMALL, LARGE))
+    assert large - small < 35, (small, large)
