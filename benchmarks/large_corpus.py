@@ -48,12 +48,12 @@ def main() -> None:
     try:
         write_job(base, arguments.documents, arguments.vocabulary, arguments.algorithm, arguments.epochs)
         print(f"{arguments.documents} documents, V = {arguments.vocabulary}, {arguments.algorithm}, {_TOPICS} topics")
-        print(f"| {'documents':<9} | peak memory, MB | documents/s, training | seconds, whole job |")
-        print(f"| {'-' * 9} | --------------: | --------------------: | -----------------: |")
+        print("| documents | peak memory, MB | documents/s, training | seconds, whole job | of a processor |")
+        print("| --------- | --------------: | --------------------: | -----------------: | -------------: |")
         budgets = {"on disk": arguments.memory_mb, "in memory": 1 << 20}
         for where in ["on disk"] if arguments.disk_only else budgets:
-            peak, rate, seconds = train(base, budgets[where])
-            print(f"| {where:<9} | {peak:15,.0f} | {rate:21,.0f} | {seconds:18,.0f} |", flush=True)
+            peak, rate, seconds, busy = train(base, budgets[where])
+            print(f"| {where:<9} | {peak:15,.0f} | {rate:21,.0f} | {seconds:18,.0f} | {busy:14,.0f} |", flush=True)
     finally:
         shutil.rmtree(base)
 
@@ -95,15 +95,22 @@ def _draw(documents: int, cumulated: np.ndarray, generator: np.random.Generator)
     return counts
 
 
-def train(base: Path, memory_mb: int) -> tuple[float, float, float]:
-    """Train in a process of its own; return its peak memory in MB, documents/s of the epochs, and its seconds."""
+def train(base: Path, memory_mb: int) -> tuple[float, float, float, float]:
+    """Train in a process of its own.
+
+    Returns
+    -------
+    tuple of float
+        Its peak memory in MB, documents/s of the epochs, its seconds, and those that it kept a processor busy.
+    """
     shutil.rmtree(base / "model", ignore_errors=True)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     given = {"SAGEMAKER_BASE_DIR": str(base), "TOPICDOCK_MEMORY_MB": str(memory_mb), "TMPDIR": str(base)}
     began = time.perf_counter()
     program = (
         "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:]); "
-        "print('peak', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN); "
+        "print('used', used.ru_maxrss, used.ru_utime + used.ru_stime); sys.exit(code)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(_ROOT / "container" / "train")],
@@ -113,8 +120,8 @@ def train(base: Path, memory_mb: int) -> tuple[float, float, float]:
     if done.returncode:
         raise SystemExit(done.stdout)
     rates = [float(rate) for rate in re.findall(r"train throughput=(\S+)", done.stdout)]
-    peak = int(re.findall(r"^peak (\d+)", done.stdout, re.MULTILINE)[-1])
-    return peak * 1024 / 1e6, float(np.median(rates)), time.perf_counter() - began
+    peak, busy = map(float, re.findall(r"^used (\S+) (\S+)$", done.stdout, re.MULTILINE)[-1])
+    return peak * 1024 / 1e6, float(np.median(rates)), time.perf_counter() - began, busy
 
 
 if __name__ == "__main__":

@@ -29,11 +29,11 @@ def cut(counts: csr_matrix, size: int) -> list[csr_matrix]:
     return [counts[start : start + size] for start in range(0, counts.shape[0], size)]
 
 
-@pytest.mark.parametrize("taken_bytes", [64, 1000, 1 << 26])
+@pytest.mark.parametrize("together", [1, 7, 1000])
 def test_documents_are_taken_from_disk_in_the_order_that_is_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken_bytes: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: int
 ) -> None:
-    monkeypatch.setattr(on_disk, "_TAKEN_BYTES", taken_bytes)
+    monkeypatch.setattr(on_disk, "_READ_TOGETHER", together)
     spool = Spool(cut(COUNTS, 7), 30, tmp_path)
     for rows in (np.random.default_rng(0).permutation(500), np.array([499, 0, 250, 0]), np.arange(0)):
         assert_same(COUNTS[rows], spool.take(rows))

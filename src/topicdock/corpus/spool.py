@@ -13,7 +13,8 @@ import os
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,10 @@ from topicdock.corpus.documents import BLOCK_DOCUMENTS, cut
 from topicdock.errors import PlatformError
 
 _COUNT = np.dtype([("word", "<i4"), ("number", "<f4")])
-_TAKEN_BYTES = 1 << 26
-"""Of the file that are mapped at a time; the pages around those that are touched are mapped with them."""
+_READERS = 8
+"""Documents that are waited for at a time: a disk that is asked for one after the other is mostly idle."""
+_READ_TOGETHER = 256
+"""Documents that a reader maps at a time: with each, the system may map 64 KB around it that it has at hand."""
 
 
 class Spool:
@@ -81,22 +84,36 @@ class Spool:
         order = np.argsort(rows, kind="stable")
         ascending = rows[order]
         starts, lengths = self._starts[ascending], self._starts[ascending + 1] - self._starts[ascending]
-        indptr = np.concatenate([[0], np.cumsum(lengths)])
+        indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
         found = np.empty(indptr[-1], _COUNT)
-        # Part by part, each of which is unmapped again: what is mapped counts as the process's memory.
-        parts = np.searchsorted(starts, np.arange(0, self.nnz, _TAKEN_BYTES // _COUNT.itemsize))
-        for first, last in pairwise([*parts.tolist(), len(ascending)]):
-            if first == last:
-                continue
-            part = slice(indptr[first], indptr[last])
-            places = np.arange(indptr[first], indptr[last])
-            places += np.repeat(starts[first:last] - indptr[first:last], lengths[first:last])
-            self._mapped.take(places, out=found.view(np.int64)[part], mode="clip")
-            self._unmap(int(starts[first]), int(starts[last - 1] + lengths[last - 1]))
+        if len(found):
+            read = partial(self._read_some, starts, indptr, found.view(np.int64), self._mapped)
+            with ThreadPoolExecutor(_READERS) as pool:
+                for _ in pool.map(read, range(0, len(ascending), _READ_TOGETHER)):
+                    pass
         in_file_order = self._matrix(found, indptr)
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
         return in_file_order[back]
+
+    def _read_some(
+        self,
+        starts: NDArray[np.int64],
+        indptr: NDArray[np.int64],
+        found: NDArray[np.int64],
+        mapped: NDArray[np.int64],
+        first: int,
+    ) -> None:
+        """Copy the counts of documents from number `first` on, whose `starts` ascend, to their places in `found`."""
+        last = min(first + _READ_TOGETHER, len(starts))
+        begin, end = int(indptr[first]), int(indptr[last])
+        if begin == end:
+            return
+        places = np.arange(begin, end)
+        places += np.repeat(starts[first:last] - indptr[first:last], np.diff(indptr[first : last + 1]))
+        mapped.take(places, out=found[begin:end], mode="clip")
+        # What stays mapped counts as the process's memory.
+        self._unmap(int(places[0]), int(places[-1]) + 1)
 
     def blocks(self, documents: int = BLOCK_DOCUMENTS) -> Iterator[csr_matrix]:
         """Yield all documents in order, in memory, at most so many at a time."""
@@ -118,12 +135,14 @@ class Spool:
 
     @cached_property
     def _mapping(self) -> mmap.mmap:
-        return mmap.mmap(self._file.descriptor, self.nbytes, prot=mmap.PROT_READ)
+        mapping = mmap.mmap(self._file.descriptor, self.nbytes, prot=mmap.PROT_READ)
+        mapping.madvise(mmap.MADV_RANDOM)  # a document is a page or two; the system would read megabytes around it
+        return mapping
 
     @cached_property
     def _mapped(self) -> NDArray[np.int64]:
-        """The file's counts, id and number as one."""
-        return np.frombuffer(self._mapping, np.int64) if self.nnz else np.empty(0, np.int64)
+        """The file's counts, id and number as one; there must be some."""
+        return np.frombuffer(self._mapping, np.int64)
 
     def _unmap(self, first: int, last: int) -> None:
         begin = first * _COUNT.itemsize // mmap.PAGESIZE * mmap.PAGESIZE
