@@ -111,6 +111,24 @@ def test_documents_stay_in_memory_as_far_as_they_fit(tmp_path: Path, caplog: pyt
     assert_same(COUNTS, csr_matrix(vstack(list(second.blocks(13)), format="csr")))
 
 
+def test_numbers_beside_documents_in_memory_go_to_disk_where_they_do_not_fit(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    size = COUNTS.data.nbytes + COUNTS.indices.nbytes + COUNTS.indptr.nbytes
+    storage = Storage(size + 4 * 500 * 7, "a test", tmp_path)
+    documents = storage.keep([COUNTS], 30, "channel train")
+    rows = np.random.default_rng(0).random((500, 5), np.float32)
+    with caplog.at_level(logging.INFO):
+        first, second = documents.table(5), documents.table(5)
+    assert not isinstance(first, on_disk.StoredTable)
+    assert isinstance(second, on_disk.StoredTable)
+    (said,) = caplog.messages
+    assert "What is kept beside the documents of channel train, 0 MB, does not fit" in said
+    for table in (first, second):
+        table.write(0, rows)
+        np.testing.assert_array_equal(table.read(0, 500), rows)
+
+
 def test_many_small_blocks_become_few(tmp_path: Path) -> None:
     kept = Storage(0, "a test", tmp_path).keep(cut(COUNTS, 1), 30, "channel train")
     assert_same(COUNTS, next(kept.blocks()))

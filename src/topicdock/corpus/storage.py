@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 from scipy.sparse import csr_matrix
 
 from topicdock.corpus.bag_of_words import stack
-from topicdock.corpus.documents import BLOCK_DOCUMENTS, Documents, InMemory
-from topicdock.corpus.spool import Spool
+from topicdock.corpus.documents import BLOCK_DOCUMENTS, Documents, InMemory, Table
+from topicdock.corpus.spool import Spool, StoredTable
 
 _GATHERED_COUNTS = 1 << 20
 """Non-zeros up to which small blocks are put together."""
@@ -60,13 +61,25 @@ class Storage:
             if size > self._left:
                 return self._spool(chain(_empty(held), coming), feature_dim, name)
         self._left -= size
-        return InMemory(stack(held, feature_dim))
+        return _WithinBudget(stack(held, feature_dim), self, name)
+
+    def table(self, documents: InMemory, columns: int, name: str) -> Table:
+        """Return room for so many numbers beside each of some documents in memory: there too, as far as they fit."""
+        size = documents.shape[0] * columns * np.dtype(np.float32).itemsize
+        if size <= self._left:
+            self._left -= size
+            return InMemory.table(documents, columns)
+        _logger.info(
+            "What is kept beside the documents of %s, %.0f MB, does not fit in the memory for documents "
+            "(%.0f MB: %s%s) and is in %s until the job ends.",
+            name, size / 1e6, self._memory / 1e6, self._why, self._free, self._folder,
+        )  # fmt: skip
+        return StoredTable(columns, self._folder)
 
     def _spool(self, blocks: Iterable[csr_matrix], feature_dim: int, name: str) -> Documents:
-        left = "" if self._left == self._memory else f", {self._left / 1e6:.0f} MB of it still free"
         _logger.info(
             "The documents of %s do not fit in the memory for documents (%.0f MB: %s%s); they are put down once in %s "
-            "and read from there.", name, self._memory / 1e6, self._why, left, self._folder,
+            "and read from there.", name, self._memory / 1e6, self._why, self._free, self._folder,
         )  # fmt: skip
         spool = Spool(blocks, feature_dim, self._folder)
         _logger.info(
@@ -74,6 +87,22 @@ class Storage:
             spool.shape[0], name, spool.nbytes / 1e6, self._folder,
         )  # fmt: skip
         return spool
+
+    @property
+    def _free(self) -> str:
+        return "" if self._left == self._memory else f", {self._left / 1e6:.0f} MB of it still free"
+
+
+class _WithinBudget(InMemory):
+    """Documents in memory, which count towards a budget, as do the numbers that are kept beside them."""
+
+    def __init__(self, counts: csr_matrix, storage: Storage, name: str) -> None:
+        super().__init__(counts)
+        self._storage, self._name = storage, name
+
+    def table(self, columns: int) -> Table:
+        """Return room for so many numbers a document, in memory or on disk."""
+        return self._storage.table(self, columns, self._name)
 
 
 def _gather(blocks: Iterable[csr_matrix], feature_dim: int) -> Iterator[csr_matrix]:
