@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 
 from tests.models import random_counts
@@ -19,6 +20,7 @@ from topicdock.algorithms.ntm import _Trainer
 from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.sparse import SparseLayer
 from topicdock.algorithms.variational import background, one_cycle_factor
+from topicdock.corpus.documents import InMemory
 from topicdock.spec.ntm import NTMHyperparameters
 
 EMPTY = csr_matrix((1, 30), dtype=np.float32)
@@ -145,6 +147,23 @@ def test_an_epoch_shows_every_document_once_in_an_order_of_its_own(
     assert [len(b) for b in iterate(counts, SETTINGS, 1)] == [16, 16, 16, 2]
     assert [len(b) for b in iterate(counts, replace(SETTINGS, join_last=True), 1)] == [16, 16, 18]
     assert [len(b) for b in iterate(counts, replace(SETTINGS, sub_sample=0.5), 1)] == [16, 9]
+
+
+def test_long_documents_are_prepared_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = random_counts(200, 30)
+    taken: list[int] = []
+
+    class Counted(InMemory):
+        def take(self, rows: NDArray[np.integer]) -> csr_matrix:
+            taken.append(len(rows))
+            return super().take(rows)
+
+    monkeypatch.setattr("topicdock.algorithms.batches._PREPARED_COUNTS", 40 * counts.nnz // 200)
+    batches = list(iterate(Counted(counts), SETTINGS, 1))
+    assert taken == [32] * 6 + [8]
+    assert sum(map(len, batches)) == 200
+    later = list(iterate(Counted(counts), SETTINGS, 1, first=3))
+    assert [b.values.tolist() for b in later] == [b.values.tolist() for b in batches[3:]]
 
 
 @pytest.mark.parametrize("variance", [1.0, 3.7])

@@ -22,10 +22,12 @@ from torch import Tensor
 from topicdock.algorithms.hosts import Hosts
 from topicdock.algorithms.sparse import WordMajor, cut_rows, group_by_word
 from topicdock.corpus.bag_of_words import to_frequencies
-from topicdock.corpus.documents import AnyDocuments, as_documents
+from topicdock.corpus.documents import AnyDocuments, Documents, as_documents
 
 EncoderInput = Literal["counts", "log1p", "frequencies"]
 _PREPARED_DOCUMENTS = 16_384
+_PREPARED_COUNTS = 1 << 22
+"""Non-zeros that are laid out at a time, about; each takes some hundred bytes."""
 _PREPARED_COLUMNS = 1 << 18
 """Batches times words of the vocabulary that are laid out at a time; each takes some tens of bytes."""
 _SEEN_SHARE = (0.1, 0.6)
@@ -162,7 +164,7 @@ def iterate(counts: AnyDocuments, settings: BatchSettings, epoch: int, first: in
     order = np.random.default_rng([settings.seed, epoch, 0, rank]).permutation(documents.shape[0])
     order = order[: settings.draw(len(order))]
     cuts = settings.cut(len(order))
-    per_group = max(1, min(_PREPARED_DOCUMENTS // settings.mini_batch_size, _PREPARED_COLUMNS // documents.shape[1]))
+    per_group = _group(settings.mini_batch_size, documents)
     groups = [cuts[start : start + per_group + 1] for start in range(0, len(cuts) - 1, per_group)]
 
     def prepare(number: int) -> list[Batch]:
@@ -182,6 +184,14 @@ def iterate(counts: AnyDocuments, settings: BatchSettings, epoch: int, first: in
                 upcoming = pool.submit(prepare, number)
             yield from batches[skipped:]
             skipped = 0
+
+
+def _group(batch: int, documents: Documents) -> int:
+    """Return how many batches of so many documents are prepared at a time."""
+    number, vocabulary_size = documents.shape
+    in_batch = math.ceil(batch * documents.nnz / max(number, 1))  # as many as there are on average
+    bounds = _PREPARED_DOCUMENTS // batch, _PREPARED_COLUMNS // vocabulary_size, _PREPARED_COUNTS // max(in_batch, 1)
+    return max(1, min(bounds))
 
 
 def _prepare(
