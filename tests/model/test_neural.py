@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix, vstack
 from tests.models import random_counts, random_model
 from topicdock.errors import CustomerError
 from topicdock.model import Metadata, NeuralTopicModel
+from topicdock.model.activations import ACTIVATIONS
 
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "relu": lambda x: np.maximum(x, 0),
@@ -42,10 +43,15 @@ def test_topic_weights_are_a_simplex_even_for_empty_and_enormous_documents() -> 
     np.testing.assert_allclose(theta.sum(1), 1, atol=1e-6)
 
 
-def test_a_batch_answers_as_its_documents_one_by_one() -> None:
-    model, counts = random_model(), random_counts(40)
-    one_by_one = np.vstack([model.transform(counts[[row]]) for row in range(40)])
-    np.testing.assert_allclose(model.transform(counts), one_by_one, atol=1e-6)
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+@pytest.mark.parametrize("encoder_input", ["counts", "log1p", "frequencies"])
+def test_a_batch_answers_as_its_documents_one_by_one_to_the_bit(activation: str, encoder_input: str) -> None:
+    model = random_model(300, 20, layers=(100, 50), activation=activation, encoder_input=encoder_input)
+    counts = random_counts(101, 300)
+    one_by_one = np.vstack([model.transform(counts[[row]]) for row in range(101)])
+    for size in (2, 3, 8, 50, 101):
+        batches = [model.transform(counts[start : start + size]) for start in range(0, 101, size)]
+        np.testing.assert_array_equal(np.vstack(batches), one_by_one)
 
 
 def test_beta_is_a_distribution_over_words_and_scores_rank_them() -> None:

@@ -85,8 +85,8 @@ class EncodedTopicModel(TopicModel):
         """mu, shape (D, K), for counts of shape (D, V)."""
         hidden = self._activate(self._show(counts) @ self._first_weight + self._arrays["encoder_0_bias"])
         for weight, bias in self._later_layers:
-            hidden = self._activate(hidden @ weight + bias)
-        mean: Floats = hidden @ self._arrays["mean_weight"].T + self._arrays["mean_bias"]
+            hidden = self._activate(_multiply(hidden, weight) + bias)
+        mean: Floats = _multiply(hidden, self._arrays["mean_weight"].T) + self._arrays["mean_bias"]
         return mean
 
     def _show(self, counts: csr_matrix) -> csr_matrix:
@@ -130,3 +130,13 @@ class EncodedTopicModel(TopicModel):
                     got=f"shape {self._arrays[name].shape}",
                     allowed=f"shape {shape}",
                 )
+
+
+def _multiply(rows: Floats, weight: Floats) -> Floats:
+    """Return `rows`, (D, H), times `weight`, (H, K), each row as if it were the only one: to the bit.
+
+    A product of matrices adds up in an order that hangs on their shapes, and with it the last digits of a document's
+    answer on the documents beside it. This takes twice as long, and little of what there is to do for a document.
+    """
+    product: Floats = np.matmul(rows[:, np.newaxis], weight)[:, 0]
+    return product
