@@ -34,7 +34,9 @@ def find_free_port() -> int:
 
 def environment_for(base: Path, extra: Mapping[str, str]) -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {"PATH": path, "SAGEMAKER_BASE_DIR": str(base), "PYTHONUNBUFFERED": "1", **extra}
+    # Which kernels of the linear algebra compute here and there: the last digits are theirs.
+    kernels = {name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_")}
+    return {"PATH": path, "SAGEMAKER_BASE_DIR": str(base), "PYTHONUNBUFFERED": "1", **kernels, **extra}
 
 
 class Service:

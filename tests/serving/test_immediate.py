@@ -22,7 +22,7 @@ from topicdock.corpus import encode_counts, encode_csv, encode_json, encode_json
 from topicdock.model import NeuralTopicModel
 from topicdock.serving import immediate as immediate_module
 from topicdock.serving.app import ADMITTED, create_app
-from topicdock.serving.immediate import LARGEST_REQUEST, Answer, Immediate, Unanswered
+from topicdock.serving.immediate import LARGEST_REQUEST, Answer, Immediate, Outcome, Unanswered
 from topicdock.serving.plain_heads import recognise
 from topicdock.serving.served_model import ServedModel
 from topicdock.serving.settings import Settings
@@ -48,6 +48,11 @@ def immediate(model: NeuralTopicModel, monkeypatch: pytest.MonkeyPatch) -> Immed
     found = create_app(ServedModel(model), Settings()).immediate
     assert found is not None
     return found
+
+
+def ask(immediate: Immediate, request: bytes) -> Outcome:
+    [outcome] = immediate([request])
+    return outcome
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +108,8 @@ def test_the_answer_is_to_the_byte_that_of_the_ordinary_way(
     for documents in (counts[0], counts):
         body = ENCODERS[content_type](documents)
         request = post(body, content_type, extra)
-        assert isinstance(immediate(request), Answer)
-        assert immediate(post(body, content_type, extra + ORDINARY)) is Unanswered.ORDINARY
+        assert isinstance(ask(immediate, request), Answer)
+        assert ask(immediate, post(body, content_type, extra + ORDINARY)) is Unanswered.ORDINARY
         with Connection(lone) as connection:
             at_once = connection.ask(request)
             assert at_once.startswith(b"HTTP/1.1 200 OK\r\n")
@@ -137,8 +142,8 @@ def test_both_ways_are_logged_alike(lone: Service) -> None:
 def test_what_is_wrong_goes_the_ordinary_way(immediate: Immediate, name: str) -> None:
     content_type, body, _ = MALFORMED[name]
     for _ in range(2 * ADMITTED):  # a place that is not given back would be missed
-        assert immediate(post(body, content_type)) is Unanswered.ORDINARY
-    assert isinstance(immediate(post(ROW)), Answer)
+        assert ask(immediate, post(body, content_type)) is Unanswered.ORDINARY
+    assert isinstance(ask(immediate, post(ROW)), Answer)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +171,7 @@ def test_what_is_wrong_goes_the_ordinary_way(immediate: Immediate, name: str) ->
     ],
 )
 def test_what_is_out_of_the_ordinary_goes_the_ordinary_way(immediate: Immediate, request_bytes: bytes) -> None:
-    assert immediate(request_bytes) is Unanswered.ORDINARY
+    assert ask(immediate, request_bytes) is Unanswered.ORDINARY
 
 
 PIECES = [
@@ -269,22 +274,22 @@ def count_sockets(pid: int) -> int:
 
 def test_nothing_is_answered_out_of_turn(immediate: Immediate) -> None:
     with immediate._invocation.turn.taken():
-        assert immediate(post(ROW)) is Unanswered.ORDINARY
-    assert isinstance(immediate(post(ROW)), Answer)
+        assert ask(immediate, post(ROW)) is Unanswered.ORDINARY
+    assert isinstance(ask(immediate, post(ROW)), Answer)
 
 
 def test_an_answer_holds_a_place_until_it_is_sent(immediate: Immediate) -> None:
-    answers = [immediate(post(ROW)) for _ in range(ADMITTED)]
-    assert immediate(post(ROW)) is Unanswered.ORDINARY
+    answers = [ask(immediate, post(ROW)) for _ in range(ADMITTED)]
+    assert ask(immediate, post(ROW)) is Unanswered.ORDINARY
     assert isinstance(answers[0], Answer)
     answers[0].release()
-    assert isinstance(immediate(post(ROW)), Answer)
+    assert isinstance(ask(immediate, post(ROW)), Answer)
 
 
 def test_after_one_that_took_long_the_next_ones_go_the_ordinary_way(
     immediate: Immediate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(immediate_module, "_LONG", 0.0)
-    assert isinstance(immediate(post(ROW)), Answer)
-    assert immediate(post(ROW)) is Unanswered.ORDINARY
-    assert immediate(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n") is not Unanswered.ORDINARY
+    assert isinstance(ask(immediate, post(ROW)), Answer)
+    assert ask(immediate, post(ROW)) is Unanswered.ORDINARY
+    assert ask(immediate, b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n") is not Unanswered.ORDINARY

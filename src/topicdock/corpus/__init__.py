@@ -6,6 +6,7 @@ What leaves this room is sorted, has no duplicates and no explicit zeros, and is
 from topicdock.corpus.csv_rows import decode_csv, encode_csv
 from topicdock.corpus.files import list_data_files, read_blocks, read_counts, write_counts
 from topicdock.corpus.json_documents import decode_json, decode_jsonlines, encode_json, encode_jsonlines
+from topicdock.corpus.json_requests import decode_json_requests
 from topicdock.corpus.media_types import (
     CSV,
     JSON,
@@ -29,6 +30,7 @@ __all__ = [
     "decode_counts",
     "decode_csv",
     "decode_json",
+    "decode_json_requests",
     "decode_jsonlines",
     "decode_records",
     "encode_counts",

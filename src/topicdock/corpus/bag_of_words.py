@@ -25,6 +25,9 @@ MOST_DIMENSIONS = 64
 
 SHOWN_DIMENSIONS = 8
 
+_FEW = 16
+"""Documents that are put together without scipy's checks."""
+
 LARGEST_IDS = 1 << 31
 """From here on a word id is a mistake, and not a large vocabulary."""
 
@@ -196,17 +199,17 @@ def _put_together(
     counts: NDArray[np.float32], ids: NDArray[np.integer], indptr: NDArray[np.integer], shape: tuple[int, int]
 ) -> csr_matrix:
     """Return the matrix of parts that are known to fit."""
-    if shape[0] != 1:
+    if shape[0] > _FEW:
         return csr_matrix((counts, ids, indptr), shape)
-    # scipy's checks would take as long as all else that is done for a single document.
-    bag = copy(_blank_document(shape[1]))
+    # scipy's checks would take as long as all else that is done for a few documents.
+    bag = copy(_blank_documents(shape))
     bag.data, bag.indices, bag.indptr = counts, ids, indptr
     return bag
 
 
 @lru_cache(maxsize=64)
-def _blank_document(feature_dim: int) -> csr_matrix:
-    return csr_matrix((1, feature_dim), dtype=np.float32)
+def _blank_documents(shape: tuple[int, int]) -> csr_matrix:
+    return csr_matrix(shape, dtype=np.float32)
 
 
 def to_frequencies(counts: csr_matrix) -> csr_matrix:

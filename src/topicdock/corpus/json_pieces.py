@@ -9,12 +9,13 @@ by JSON's grammar. A cut in the wrong place, perhaps inside a string, gives a pi
 from __future__ import annotations
 
 import re
-from array import array
+import struct
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from topicdock.corpus.json_tokens import IN_LIST, Ragged, read_alike
 
@@ -29,6 +30,8 @@ _BORDER = re.compile(rb"[\]}]\s*(,)\s*[\[{]")
 
 Piece = list[Any] | Ragged
 """Documents as the parser gives them, or their numbers already put together."""
+
+Number = TypeVar("Number", np.int64, np.float64)
 
 
 class CannotCutError(ValueError):
@@ -83,10 +86,19 @@ def _parse(elements: bytes) -> list[Any]:
     return parsed
 
 
-def gather_sparse(documents: list[Any], feature_dim: int) -> Ragged | None:
+def gather_sparse(documents: list[Any], feature_dim: int, *, may_hold_bools: bool = True) -> Ragged | None:
     """Put documents together that are all ``{"data": {"features": {"keys": .., "shape": .., "values": ..}}}``.
 
     Numbers are checked all at once, which takes half the time of one document after the other.
+
+    Parameters
+    ----------
+    documents : list
+        As the parser gives them.
+    feature_dim : int
+        V, the size of the vocabulary.
+    may_hold_bools : bool
+        Whether there may be a true or false in them, which are no word ids.
 
     Returns
     -------
@@ -108,9 +120,23 @@ def gather_sparse(documents: list[Any], feature_dim: int) -> Ragged | None:
             keys += ids
             values += counts
             lengths.append(len(ids))
-        if bool in set(map(type, keys)):
+        if may_hold_bools and bool in set(map(type, keys)):
             return None
-        # array() takes no fraction for a whole number, and no text for a number.
-        return np.array(array("d", values)), np.array(array("q", keys)), np.array(lengths, np.int64)
-    except (KeyError, TypeError, OverflowError):
+        return _pack_numbers(values), _pack(keys, "q", np.int64), np.array(lengths, np.int64)
+    except (KeyError, TypeError, OverflowError, struct.error):
         return None
+
+
+def _pack_numbers(numbers: list[float]) -> NDArray[np.float64]:
+    try:
+        return _pack(numbers, "q", np.int64).astype(np.float64)  # a third of the time of what follows
+    except struct.error:
+        return _pack(numbers, "d", np.float64)
+
+
+def _pack(numbers: list[Any], code: str, dtype: type[Number]) -> NDArray[Number]:
+    """Return numbers as an array; struct takes no fraction for a whole number, and no text for a number.
+
+    It takes half the time of numpy, which asks every number anew what it is.
+    """
+    return np.frombuffer(bytearray(struct.pack(f"{len(numbers)}{code}", *numbers)), dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import orjson
@@ -34,11 +35,10 @@ class Application(Flask):
 
     Attributes
     ----------
-    immediate : Immediate or None
-        None where models are many, and each request has to find its own.
+    immediate : Immediate
     """
 
-    immediate: Immediate | None = None
+    immediate: Immediate
 
 
 class _PlainResponse(Response):
@@ -83,9 +83,15 @@ def create_app(models: ServedModel | Registry, settings: Settings, counters: Cou
     app.register_error_handler(Exception, lambda error: answer_error(error, request))
     admission = Admission(app.wsgi_app, UNCOUNTED, ADMITTED, answer_error)
     app.wsgi_app = admission  # type: ignore[method-assign]
-    if not isinstance(models, Registry):
-        app.immediate = Immediate(models, invocation, admission)
+    app.immediate = Immediate(partial(_find_at_once, models), invocation, admission)
     return app
+
+
+def _find_at_once(models: ServedModel | Registry, name: str | None) -> ServedModel | None:
+    """Return the model of a name, None for the only one; None if that takes waiting, or there is none."""
+    if isinstance(models, Registry):
+        return None if name is None else models.find_mapped(name)
+    return models if name is None else None
 
 
 def _answer_directly(app: WSGIApplication, served: ServedModel, invocation: Invocation) -> WSGIApplication:

@@ -10,14 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import Any
 
 LONGEST_HEAD = 1 << 12
 """Bytes of a head that is looked at: longer ones are rare, and of no interest to who wants to be fast."""
 
 HEAD_END = b"\r\n\r\n"
 
-_HEAD = re.compile(rb"([A-Z]{3,7}) (/[a-z]+) HTTP/1\.1\r\n((?:[0-9A-Za-z-]+:[\t\x20-\x7e]*\r\n){1,50})\r\n")
+_PATH = rb"/[a-z]+|/models/[0-9A-Za-z._-]{1,200}/invoke"
+_HEAD = re.compile(rb"([A-Z]{3,7}) (" + _PATH + rb") HTTP/1\.1\r\n((?:[0-9A-Za-z-]+:[\t\x20-\x7e]*\r\n){1,50})\r\n")
 _LENGTH = re.compile(r"[0-9]{1,9}")
 
 _DECISIVE = frozenset({
@@ -44,6 +46,22 @@ class Head:
     path: str
     length: int
     headers: Mapping[str, str]
+
+    @cached_property
+    def environ(self) -> Mapping[str, Any]:
+        """What there would be of it in a WSGI environment, as far as it is logged."""
+        return {
+            "REQUEST_METHOD": self.method,
+            "PATH_INFO": self.path,
+            "CONTENT_LENGTH": self.headers.get("CONTENT-LENGTH"),
+            "CONTENT_TYPE": self.headers.get("CONTENT-TYPE", ""),
+            "HTTP_X_AMZN_SAGEMAKER_INFERENCE_ID": self.headers.get("X-AMZN-SAGEMAKER-INFERENCE-ID", ""),
+        }
+
+    @cached_property
+    def model(self) -> str | None:
+        """The name of the model that is to answer, where the path says one."""
+        return self.path[len("/models/") : -len("/invoke")] if self.path.startswith("/models/") else None
 
 
 @lru_cache(maxsize=256)

@@ -17,6 +17,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
@@ -166,6 +167,22 @@ class Registry:
                 self._watcher.start()
             return model
 
+    def find_mapped(self, name: str) -> ServedModel | None:
+        """Return a loaded model that this process has mapped; None if it has not, or to know that takes waiting."""
+        path = self._path(name)
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            known, model = self._mapped.get(path, (None, None))
+            if model is None or known != _identify(path.stat()):
+                return None
+            self._mapped.move_to_end(path)
+            return model
+        except FileNotFoundError:
+            return None
+        finally:
+            self._lock.release()
+
     def let_go_of_unloaded(self) -> None:
         """Let go of mapped models that some process has unloaded."""
         with self._lock:
@@ -192,7 +209,7 @@ class Registry:
             self.let_go_of_unloaded()
 
     def _path(self, name: str) -> Path:
-        return self._folder / (hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest() + _MODEL)
+        return _path(self._folder, name)
 
     def _check_room(self, size: int) -> None:
         used = 0
@@ -223,6 +240,11 @@ class Registry:
         with (self._folder / _LOCK).open("wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+@lru_cache(maxsize=1024)
+def _path(folder: Path, name: str) -> Path:
+    return folder / (hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest() + _MODEL)
 
 
 def _open(path: Path, name: str) -> IO[bytes]:

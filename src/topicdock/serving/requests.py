@@ -130,8 +130,8 @@ class Documents:
     unknown_words: NDArray[np.int64] | None = None
 
 
-# Clients name the same few types again and again.
-_recognise = lru_cache(maxsize=64)(parse_media_type)
+recognise_type = lru_cache(maxsize=64)(parse_media_type)
+"""Clients name the same few types again and again."""
 
 
 def decode_documents(body: bytes, content_type: str | None, served: ServedModel) -> Documents:
@@ -148,7 +148,7 @@ def decode_documents(body: bytes, content_type: str | None, served: ServedModel)
     """
     feature_dim = served.model.feature_dim
     if content_type and content_type.strip():
-        media_type = _recognise(content_type)
+        media_type = recognise_type(content_type)
         texts = find_texts(body, media_type)
         if texts is not None:
             return Documents(*served.count_texts(texts))

@@ -11,7 +11,7 @@ import socket
 import struct
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -26,7 +26,7 @@ from topicdock.contract.layout import Layout
 from topicdock.contract.logs import configure_logging
 from topicdock.errors import PlatformError, TopicdockError
 from topicdock.machine import Machine
-from topicdock.serving.access_log import AccessLog
+from topicdock.serving.access_log import AccessLog, Entry
 from topicdock.serving.app import UNCOUNTED, create_app
 from topicdock.serving.metrics import Counters
 from topicdock.serving.registry import Registry
@@ -127,15 +127,17 @@ class _Log(Logger):  # type: ignore[misc]
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
         """Log and count a request, whoever answered it."""
-        self.note(environ, resp.status_code, resp.sent, request_time.total_seconds())
+        self.note([Entry(environ, resp.status_code, resp.sent, request_time.total_seconds())])
 
-    def note(self, environ: dict[str, Any], status: int, sent: int, seconds: float) -> None:
-        """Log and count a request: its status, the bytes of its answer and how long that took."""
+    def note(self, entries: Sequence[Entry]) -> None:
+        """Log and count requests."""
         if self.requests_log is not None:
-            self.requests_log.write(environ, status, sent, seconds)
-        if self.counters is not None and environ.get("PATH_INFO") not in UNCOUNTED:
-            received = environ.get("CONTENT_LENGTH") or 0
-            self.counters.add(status, seconds, environ.get(DOCUMENTS, 0), int(received), sent)
+            self.requests_log.write(entries)
+        if self.counters is not None:
+            for environ, status, sent, seconds in entries:
+                if environ.get("PATH_INFO") not in UNCOUNTED:
+                    received = environ.get("CONTENT_LENGTH") or 0
+                    self.counters.add(status, seconds, environ.get(DOCUMENTS) or 0, int(received), sent)
 
     def exception(self, msg: str, *args: object, **kwargs: Any) -> None:
         if isinstance(sys.exc_info()[1], (BlockingIOError, TimeoutError)):  # SOCKET_PATIENCE or the time limit is over

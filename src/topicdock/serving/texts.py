@@ -16,6 +16,11 @@ _KEY = "text"
 _MARK = b'"text"'
 
 
+def may_hold_texts(body: bytes) -> bool:
+    """Whether JSON may hold texts; sure if it does not."""
+    return _MARK in body
+
+
 def find_texts(body: bytes, media_type: MediaType) -> list[str] | None:
     """Return the texts of a request, or None if it holds no text.
 
@@ -29,7 +34,7 @@ def find_texts(body: bytes, media_type: MediaType) -> list[str] | None:
     """
     if media_type.name == PLAIN_TEXT:
         return _split_lines(body)
-    if media_type.name not in (JSON, JSONLINES) or _MARK not in body:
+    if media_type.name not in (JSON, JSONLINES) or not may_hold_texts(body):
         return None
     content = body.removeprefix(codecs.BOM_UTF8)
     try:
