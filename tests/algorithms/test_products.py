@@ -10,7 +10,11 @@ from topicdock.algorithms.products import affine, product, similarities
 
 
 def random(*shape: int, seed: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(*shape, generator=seeded(seed))
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 @pytest.fixture(params=[True, False], ids=["with oneDNN", "without"], autouse=True)
@@ -42,6 +46,40 @@ def test_an_affine_map_has_the_gradients_of_its_formula() -> None:
     expected.backward(upstream)  # type: ignore[no-untyped-call]
     for tensor, other in zip(ours, plain, strict=True):
         torch.testing.assert_close(tensor.grad, other.grad)
+
+
+@pytest.mark.parametrize("used", [3, 20, 64])
+def test_units_that_no_document_reaches_are_left_out_and_nothing_changes(
+    used: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(products, "_LARGE", 1)
+    sizes: list[int] = []
+    multiply = products.product
+
+    def counted(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        sizes.append(left.shape[1])
+        return multiply(left, right)
+
+    monkeypatch.setattr(products, "product", counted)
+    shift = torch.full((64,), -100.0).index_fill_(0, torch.randperm(64, generator=seeded(4))[:used], 0.5)
+    tensors = [random(9, 64, seed=0) + shift, random(64, 40, seed=1), random(40, seed=2)]
+    ours, plain = ([tensor.clone().requires_grad_() for tensor in tensors] for _ in range(2))
+    output = affine(torch.relu(ours[0]), *ours[1:], rectified=True)
+    expected = torch.relu(plain[0]) @ plain[1] + plain[2]
+    upstream = random(9, 40, seed=3) * (torch.arange(40) % 2)  # half of the units above are not reached, either
+    output.backward(upstream)  # type: ignore[no-untyped-call]
+    expected.backward(upstream)  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(output, expected)
+    for tensor, other in zip(ours, plain, strict=True):
+        torch.testing.assert_close(tensor.grad, other.grad)
+    assert sizes == [used, 20, 9]  # what is summed over: units, outputs, documents
+
+
+def test_what_is_not_a_number_is_not_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "_LARGE", 1)
+    block = torch.zeros(4, 10)
+    block[2, 7] = torch.nan
+    assert affine(block, random(10, 3, seed=1), random(3, seed=2), rectified=True)[2].isnan().all()
 
 
 @pytest.mark.parametrize("learned", [(True, True), (False, True), (True, False)])

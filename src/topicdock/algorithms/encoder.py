@@ -29,8 +29,9 @@ from topicdock.algorithms.hosts import ALONE, Hosts
 from topicdock.algorithms.products import affine
 from topicdock.algorithms.sparse import SparseLayer
 
+# relu in place: of a layer's output nothing else is left to be needed, and a block less is touched.
 _ACTIVATIONS = {
-    "sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu, "softplus": functional.softplus,
+    "sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu_, "softplus": functional.softplus,
     "leakyrelu": functional.leaky_relu, "elu": functional.elu, "selu": torch.selu,
 }  # fmt: skip
 
@@ -195,7 +196,8 @@ class Encoder:
         self.weights[f"{name}_weight"], self.weights[f"{name}_bias"] = weight.requires_grad_(), bias.requires_grad_()
 
     def _affine(self, name: str, block: Tensor) -> Tensor:
-        return affine(block, self.weights[f"{name}_weight"], self.weights[f"{name}_bias"])
+        weight, bias = self.weights[f"{name}_weight"], self.weights[f"{name}_bias"]
+        return affine(block, weight, bias, rectified=self.settings.activation == "relu")
 
     def _normalise(self, name: str, block: Tensor, training: bool) -> Tensor:
         return self.norms[name](block, training) if name in self.norms else block

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from topicdock.algorithms.batches import Batch
 from topicdock.algorithms.sparse import RowGradient, multiply
+from topicdock.algorithms.threads import threads_for
 
 TINY = 1e-30
 """Keeps the logarithm finite where a probability underflows; ETM's authors add 1e-6, which rare words do notice."""
@@ -39,7 +40,8 @@ def reconstruct(theta: Tensor, logits: Tensor, batch: Batch, floor: float = 0.0)
         Added to every probability before its logarithm, so that a surprising word costs no more than its.
     """
     learning = torch.is_grad_enabled()
-    return _Mixture.apply(theta, logits, batch, max(floor, TINY), learning)  # type: ignore[no-any-return, no-untyped-call]
+    with threads_for(logits.numel()):
+        return _Mixture.apply(theta, logits, batch, max(floor, TINY), learning)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _Mixture(torch.autograd.Function):

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
+from topicdock.algorithms.threads import threads_for
+
 with warnings.catch_warnings():
     # torch says once a process that its CSR tensors are in beta; what is used of them here is covered by tests.
     warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
@@ -20,7 +22,8 @@ with warnings.catch_warnings():
         torch.tensor([0, 0]), torch.tensor([], dtype=torch.int64), torch.tensor([]), (1, 1), check_invariants=False
     )
 
-
+_PER_NUMBER = 20
+"""Numbers of the rows that are summed in the time that a simple operation on one number takes."""
 _MOST = 0.5
 """Of the vocabulary: where a batch holds more of it, rows of zeros cost less than to tell the others by number."""
 
@@ -146,9 +149,11 @@ def multiply(pattern: Tensor, values: Tensor, matrix: Tensor) -> Tensor:
 
 def sum_rows(matrix: Tensor, rows: Tensor, starts: Tensor, factors: Tensor) -> Tensor:
     """Return sums of rows of a matrix, (V, H), each times its factor; sum i is of those from ``starts[i]`` on."""
-    result: Tensor = torch.embedding_bag(
-        matrix, rows, starts, mode=0, per_sample_weights=factors, include_last_offset=True
-    )[0]
+    result: Tensor
+    with threads_for(len(rows) * matrix.shape[1] // _PER_NUMBER):
+        result = torch.embedding_bag(
+            matrix, rows, starts, mode=0, per_sample_weights=factors, include_last_offset=True
+        )[0]
     return result
 
 

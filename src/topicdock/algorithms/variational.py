@@ -22,6 +22,7 @@ from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.progress import Losses
 from topicdock.algorithms.snapshots import Snapshot
 from topicdock.algorithms.state import below, overwrite, to_arrays
+from topicdock.algorithms.threads import one_thread
 from topicdock.corpus.documents import AnyDocuments, Documents, as_documents, count_holders, count_occurrences
 from topicdock.evaluation import npmi
 
@@ -229,6 +230,7 @@ class VariationalTrainer:
                 tensor.detach().zero_()
             self._hosts.reduce(tensor.detach()).wait()
 
+    @one_thread()
     def _step(self, batch: Batch, size: int, done: float, watch: Watch) -> tuple[list[float], bool, bool]:
         """Take one step; `size` are the documents of all hosts' batches, `done` is the share of training that is over.
 
