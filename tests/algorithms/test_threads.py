@@ -33,6 +33,12 @@ def test_only_a_large_operation_takes_back_the_threads_that_were_given_up() -> N
     assert torch.get_num_threads() == 2
 
 
+def test_within_itself_one_thread_changes_nothing() -> None:
+    with one_thread(), one_thread():
+        assert [_threads_for(SMALL), _threads_for(LARGE)] == [1, 2]
+    assert torch.get_num_threads() == 2
+
+
 def test_where_none_were_given_up_nothing_changes() -> None:
     assert [_threads_for(SMALL), _threads_for(LARGE)] == [2, 2]
     torch.set_num_threads(1)

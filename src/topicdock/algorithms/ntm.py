@@ -32,7 +32,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from topicdock.algorithms.batches import BatchSettings
+from topicdock.algorithms.batches import Batch, BatchSettings
 from topicdock.algorithms.early_stopping import EarlyStopping
 from topicdock.algorithms.encoder import EncoderSettings
 from topicdock.algorithms.fitting import Fit, Surroundings, train
@@ -42,8 +42,8 @@ from topicdock.algorithms.optimizers import Optimizer, OptimizerSettings, Parame
 from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.progress import Reporter, SilentReporter
 from topicdock.algorithms.snapshots import Keeper, NoKeeper
-from topicdock.algorithms.threads import threads_for
-from topicdock.algorithms.variational import VariationalTrainer, background, expected_share
+from topicdock.algorithms.threads import one_thread, threads_for
+from topicdock.algorithms.variational import VariationalTrainer, Watch, background, expected_share
 from topicdock.corpus.documents import AnyDocuments, Documents, as_documents
 from topicdock.errors import AlgorithmError
 from topicdock.model import Metadata, NeuralTopicModel
@@ -144,6 +144,10 @@ class _Trainer(VariationalTrainer):
             layer = network.encoder.first if first else None
             parameters.append(Parameter(tensor, not name.endswith("_bias"), decoder, rate, layer))
         return parameters
+
+    @one_thread()
+    def _step(self, batch: Batch, size: int, done: float, watch: Watch) -> tuple[list[float], bool, bool]:
+        return super()._step(batch, size, done, watch)
 
     def add_priors(self) -> None:
         """Add the gradients of the priors on the decoder's weights."""

@@ -30,7 +30,13 @@ def use_available_cores() -> int:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep torch on one core while in this context, but for what is in :func:`threads_for`."""
+    """Keep torch on one core while in this context, but for what is in :func:`threads_for`.
+
+    Within another such context it changes nothing: the threads have been given up already.
+    """
+    if _given_up.get():
+        yield
+        return
     threads = torch.get_num_threads()
     token = _given_up.set(threads)
     torch.set_num_threads(1)
