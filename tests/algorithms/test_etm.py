@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,16 +11,13 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_matrix, vstack
 from scipy.stats import poisson
-from torch import Tensor
 
-from benchmarks.dense_etm import DenseETM, optimizer_of
 from tests.jobs import planted_corpus
-from topicdock.algorithms.batches import Batch, iterate
-from topicdock.algorithms.etm import _Trainer, fit
+from topicdock.algorithms.batches import Batch
+from topicdock.algorithms.etm import fit
 from topicdock.algorithms.fitting import Fit
 from topicdock.algorithms.progress import EpochReport
 from topicdock.artifact import decode_model, encode_model
-from topicdock.corpus.documents import as_documents
 from topicdock.corpus.word_vectors import WordVectors
 from topicdock.errors import AlgorithmError
 from topicdock.model import EmbeddedTopicModel
@@ -162,24 +159,6 @@ def test_given_vectors_are_trained_if_that_is_asked_for(given: dict[str, Any]) -
     assert np.abs(model.arrays["word_embeddings"] - VECTORS.vectors)[VECTORS.known].max() > 1e-3
 
 
-def test_weight_decay_acts_on_biases_as_it_does_in_the_authors_code() -> None:
-    chosen = settings(**AUTHORS).resolve(600)
-    trainer = _Trainer(as_documents(COUNTS), chosen, chosen.plan(600), None)
-    theirs = DenseETM(40, 4)
-    optimizer = optimizer_of(theirs)
-    # Two biases that no gradient but the decay's reaches: Adam takes its whole step, whatever the size of the decay.
-    ours, other = trainer.network.weights["encoder_0_bias"], cast("Tensor", theirs.q_theta[0].bias)
-    with torch.no_grad():
-        ours.fill_(-0.2)
-        other.fill_(-0.2)
-    for _ in range(3):
-        ours.grad, other.grad = torch.zeros_like(ours), torch.zeros_like(other)
-        trainer._optimizer.step()
-        optimizer.step()
-    torch.testing.assert_close(ours[:1], other[:1])
-    assert ours[0] > -0.2 + 2 * 0.005
-
-
 def test_dropout_changes_training_and_nothing_else() -> None:
     with_dropout, without = (fit(COUNTS, settings(epochs=2, encoder_dropout=rate)) for rate in (0.5, 0.0))
     assert not np.array_equal(with_dropout.model.arrays["mean_weight"], without.model.arrays["mean_weight"])
@@ -265,42 +244,3 @@ def test_vectors_of_any_scale_are_the_same_space(scale: float) -> None:
     np.testing.assert_allclose(model.beta, same.beta, rtol=1e-3)
     np.testing.assert_allclose(model.arrays["word_embeddings"], given.vectors, rtol=1e-5)
     assert [word for word, _ in model.words_near_topic(1, 5)] == [word for word, _ in same.words_near_topic(1, 5)]
-
-
-def test_the_authors_settings_take_the_step_that_the_authors_architecture_takes() -> None:
-    counts = COUNTS[:200]
-    chosen = settings(recipe="authors").resolve(200)
-    trainer = _Trainer(counts, chosen, chosen.plan(200), None)
-    torch.manual_seed(0)
-    theirs = DenseETM(40, 4).eval()  # so that theta is not sampled
-    first, second = theirs.q_theta[0], theirs.q_theta[2]
-    heads = (theirs.mu_q_theta, theirs.logsigma_q_theta)
-    start: dict[str, Any] = {
-        "encoder_0_weight": first.weight.T, "encoder_0_bias": first.bias,
-        "encoder_1_weight": second.weight.T, "encoder_1_bias": second.bias,
-        "heads_weight": torch.cat([head.weight for head in heads]).T, "heads_bias": torch.cat([h.bias for h in heads]),
-        "topic_embeddings": theirs.alphas.weight, "word_embeddings": theirs.rho.weight,
-    }  # fmt: skip
-    weights = trainer.network.weights
-    with torch.no_grad():
-        for name, tensor in start.items():
-            weights[name].copy_(tensor)
-    (batch,) = iterate(counts, trainer._batching, 1)
-    mu, logvar = trainer.network.posterior(batch, training=True)
-    recon, _ = trainer.network.reconstruct(torch.softmax(mu, 1), batch)
-    loss = (recon + trainer._prior.divergence(mu, logvar).sum()) / 200
-    loss.backward()  # type: ignore[no-untyped-call]
-    expected = theirs(batch.predicted.to_dense())
-    expected.backward()
-    torch.testing.assert_close(loss, expected)
-    gradients: dict[str, Any] = {
-        "topic_embeddings": theirs.alphas.weight.grad, "word_embeddings": theirs.rho.weight.grad,
-        "encoder_0_weight": first.weight.grad, "encoder_1_bias": second.bias.grad,
-        "heads_bias": torch.cat([cast("Tensor", head.bias.grad) for head in heads]),
-    }  # fmt: skip
-    layer = trainer.network.encoder.first.gradient
-    assert layer is not None
-    first_gradient = layer.whole().dense(40)
-    torch.testing.assert_close(first_gradient, gradients.pop("encoder_0_weight").T, rtol=1e-4, atol=1e-6)
-    for name, gradient in gradients.items():
-        torch.testing.assert_close(weights[name].grad, gradient, rtol=1e-4, atol=1e-6)
