@@ -21,6 +21,7 @@ from scipy.sparse import csr_matrix, issparse
 
 from topicdock.artifact import load_model, save_model
 from topicdock.corpus.bag_of_words import assemble
+from topicdock.corpus.documents import as_documents
 from topicdock.corpus.vector_files import read_vector_file
 from topicdock.corpus.word_vectors import WordVectors
 from topicdock.errors import CustomerError
@@ -74,6 +75,7 @@ class TopicEstimator:
         vocabulary: Sequence[str] | None = None,
         validation: Any = None,
         embeddings: Embeddings | None = None,
+        device: str = "auto",
     ) -> Self:
         """Fit to documents.
 
@@ -87,11 +89,13 @@ class TopicEstimator:
             Decides when to stop, and which epoch is kept.
         embeddings : mapping of str to vector, array of shape (V, E), file, or WordVectors, optional
             ETM's word embeddings. A mapping and most kinds of file need the vocabulary.
+        device : str
+            ``auto``, ``cpu`` or ``cuda``: docs/gpu.md. LDA is fitted on the CPU.
 
         Raises
         ------
         CustomerError
-            Hyperparameters, documents or embeddings are not what they must be.
+            Hyperparameters, documents, embeddings or device are not what they must be.
         AlgorithmError
             The loss left the finite numbers.
         """
@@ -121,6 +125,9 @@ class TopicEstimator:
         elif embeddings is not None:
             raise CustomerError(f"{self.algorithm} takes no embeddings", todo="fit topicdock.ETM, or leave them out")
         hyperparameters = specification.hyperparameters.parse(given)
+        if specification.by_epochs:
+            devices = importlib.import_module("topicdock.algorithms.devices")
+            extra["device"] = devices.choose_device(device, "device", as_documents(documents), hyperparameters)
         module = importlib.import_module(specification.module)
         fitted = module.fit(documents, hyperparameters, validation=held_out, vocabulary=words, **extra)
         self.model_ = fitted.model

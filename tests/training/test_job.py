@@ -172,6 +172,23 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(tmp_path: Pat
     assert not np.array_equal(models[0], models[2])
 
 
+def test_the_log_says_which_device_trains_and_why(full_job: tuple[Job, str]) -> None:
+    on_gpu = re.search(PREFIX + r"Training on the GPU cuda:\d+, ", full_job[1])
+    on_cpu = re.search(PREFIX + r"Training on the CPU: (this build of PyTorch|there is no GPU)", full_job[1])
+    assert on_gpu or on_cpu
+    assert f"Number of GPUs being used: {1 if on_gpu else 0}; number of threads:" in full_job[1]
+
+
+def test_a_device_that_there_is_none_of_is_the_customers_mistake(tmp_path: Path) -> None:
+    job = small_job(tmp_path, epochs="1")
+    result = job.train(TOPICDOCK_DEVICE="gpu")
+    assert result.returncode == 1
+    assert job.failure == (
+        "ClientError: environment variable TOPICDOCK_DEVICE: there is no such device; got: 'gpu'; "
+        "allowed: auto, cpu, cuda."
+    )
+
+
 def test_the_environment_chooses_the_algorithm_unless_the_job_does(tmp_path: Path) -> None:
     job = small_job(tmp_path, epochs="1")
     refused = job.train(TOPICDOCK_ALGORITHM="bert")

@@ -30,9 +30,9 @@ _PREPARED_COUNTS = 1 << 22
 """Non-zeros that are laid out at a time, about; each takes some hundred bytes."""
 _PREPARED_COLUMNS = 1 << 18
 """Batches times words of the vocabulary that are laid out at a time; each takes some tens of bytes."""
-_SEEN_SHARE = (0.1, 0.6)
+SEEN_SHARE = (0.1, 0.6)
 """Between which bounds the share of a document that the encoder sees is drawn."""
-_DIVIDED = 0.6
+DIVIDED = 0.6
 """Of the words that occur more than once, the share whose occurrences are divided one by one."""
 
 
@@ -250,10 +250,10 @@ def split(counts: csr_matrix, generator: np.random.Generator) -> tuple[csr_matri
     has to be told from other words; only some of the words that occur more than once are divided occurrence by
     occurrence.
     """
-    share = np.repeat(generator.uniform(*_SEEN_SHARE, counts.shape[0]).astype(np.float32), np.diff(counts.indptr))
+    share = np.repeat(generator.uniform(*SEEN_SHARE, counts.shape[0]).astype(np.float32), np.diff(counts.indptr))
     first = counts.data * (generator.random(counts.nnz, dtype=np.float32) < share)
     repeated = np.flatnonzero(counts.data >= 2)
-    repeated = repeated[generator.random(len(repeated), dtype=np.float32) < _DIVIDED]
+    repeated = repeated[generator.random(len(repeated), dtype=np.float32) < DIVIDED]
     first[repeated] = generator.binomial(counts.data[repeated].astype(np.int64), share[repeated])
     return _with_values(counts, first), _with_values(counts, counts.data - first)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from topicdock.algorithms.batches import Batch
+from topicdock.algorithms.batch_sources import AnyBatch
+from topicdock.algorithms.device_kernels import mix
 from topicdock.algorithms.encoder import Encoder, EncoderSettings, to_numpy
 from topicdock.algorithms.exchange import mean
 from topicdock.algorithms.hosts import ALONE, Hosts
@@ -93,6 +95,7 @@ class EmbeddedNetwork:
         self.encoder = Encoder(settings, generator, self._hosts)
         self._space, self._prices, self._poisson, self._floor = space, prices, poisson, floor
         self._frequencies = torch.from_numpy(frequencies)
+        self._reconstruct: Callable[[Tensor, Tensor, Any, float], Tensor] = reconstruct
         self._usage = torch.full((settings.num_topics,), 1 / settings.num_topics)
         self.words = torch.from_numpy(space.word_embeddings).requires_grad_(space.learned)
         topics = space.topic_embeddings[1:] if space.background else space.topic_embeddings
@@ -102,20 +105,28 @@ class EmbeddedNetwork:
         if space.bias is not None:
             self.weights["background"] = torch.from_numpy(space.bias).requires_grad_()
 
-    def posterior(self, batch: Batch, *, training: bool) -> tuple[Tensor, Tensor]:
+    def move(self, device: torch.device) -> torch.Generator:
+        """Go over to a device and to the kernels made for such; return what is drawn from there."""
+        generator = self.encoder.move(device)
+        for tensor in (self.words, self._frequencies, self._usage, *self.weights.values()):
+            tensor.data = tensor.data.to(device)
+        self._reconstruct = mix
+        return generator
+
+    def posterior(self, batch: AnyBatch, *, training: bool) -> tuple[Tensor, Tensor]:
         """Return mu and logvar, each of shape (B, K)."""
         return self.encoder.posterior(batch, training=training)
 
-    def reconstruct(self, theta: Tensor, batch: Batch) -> tuple[Tensor, Tensor | None]:
+    def reconstruct(self, theta: Tensor, batch: AnyBatch) -> tuple[Tensor, Tensor | None]:
         """Return the sum of the documents' reconstruction errors, in nats, and the price of shared words, if any."""
         logits = self.logits()
-        recon = reconstruct(theta, logits, batch, self._floor)
+        recon = self._reconstruct(theta, logits, batch, self._floor)
         if self._poisson:
             # -log Poisson(x; p) = p - x log p + log x!, and p sums to 1 over the words.
             recon = recon + len(batch) + torch.lgamma(batch.values + 1).sum()
         if not torch.is_grad_enabled():
             return recon, None
-        price = torch.zeros(())
+        price = theta.new_zeros(())
         if not (self._prices.exclusivity or self._prices.balance):
             return recon, None
         shares = mean(self._hosts, theta)
@@ -164,7 +175,7 @@ class EmbeddedNetwork:
     def top_words(self, number: int) -> NDArray[np.intp]:
         """Return the ids of each topic's `number` likeliest words, best first, shape (K, number)."""
         logits = self.logits().t()
-        return np.asarray(torch.topk(logits, min(number, logits.shape[1])).indices.numpy(), np.intp)
+        return np.asarray(torch.topk(logits, min(number, logits.shape[1])).indices.cpu().numpy(), np.intp)
 
     @torch.no_grad()
     def export(self) -> dict[str, Floats]:

@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from topicdock.algorithms.batches import Batch
+from topicdock.algorithms.batch_sources import AnyBatch
+from topicdock.algorithms.device_kernels import DenseLayer
 from topicdock.algorithms.exchange import total
 from topicdock.algorithms.hosts import ALONE, Hosts
 from topicdock.algorithms.products import affine
-from topicdock.algorithms.sparse import SparseLayer
+from topicdock.algorithms.sparse import FirstLayer, SparseLayer
 
 # relu in place: of a layer's output nothing else is left to be needed, and a block less is touched.
 _ACTIVATIONS = {
@@ -70,7 +71,7 @@ class BatchNorm:
         self._hosts = hosts
         self.mean, self.variance = torch.zeros(width), torch.ones(width)
         self.batches = torch.zeros((), dtype=torch.int64)
-        """How many batches the running figures have seen."""
+        """How many batches the running figures have seen; always on the host, which needs the number."""
         self.scale = torch.ones(width) if scale is None else scale
         self.shift = torch.zeros(width) if shift is None else shift
 
@@ -115,6 +116,11 @@ class BatchNorm:
         mean, square = (sums[:-1] / rows).chunk(2)
         return rows, mean.float(), (square - mean.square()).clamp(min=0).float()
 
+    def move(self, device: torch.device) -> None:
+        """Go over to a device."""
+        for tensor in (self.mean, self.variance, self.scale, self.shift):
+            tensor.data = tensor.data.to(device)
+
     def fold(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Return weight (M, H) and bias (H,) of the affine map followed by this normalisation at inference."""
         factor = self.scale * torch.rsqrt(self.variance + self.epsilon)
@@ -136,7 +142,9 @@ class Encoder:
         for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
             self._add_layer(f"encoder_{layer}", fan_in, [fan_out])
         self._add_layer("heads", sizes[-1], [num_topics, num_topics])  # of the mean and of the log variance
-        self.first = SparseLayer(self.weights["encoder_0_weight"].requires_grad_(False), self.weights["encoder_0_bias"])
+        self.first: FirstLayer = SparseLayer(
+            self.weights["encoder_0_weight"].requires_grad_(False), self.weights["encoder_0_bias"]
+        )
         self.norms: dict[str, BatchNorm] = {}
         if settings.batch_norm:
             self.norms |= {
@@ -149,7 +157,7 @@ class Encoder:
         if settings.learned_shift is not None:
             self.weights["heads_shift_bias"] = torch.tensor(settings.learned_shift).requires_grad_()
 
-    def posterior(self, batch: Batch, *, training: bool) -> tuple[Tensor, Tensor]:
+    def posterior(self, batch: AnyBatch, *, training: bool) -> tuple[Tensor, Tensor]:
         """Return mu and logvar, each of shape (B, K)."""
         activate = _ACTIVATIONS[self.settings.activation]
         hidden = self.first(batch.input, batch.input_by_word if training else None)
@@ -161,6 +169,16 @@ class Encoder:
             hidden = self._drop(hidden)
         mu, logvar = self._normalise("heads", self._affine("heads", hidden), training).chunk(2, 1)
         return (mu + self.weights["heads_shift_bias"] if "heads_shift_bias" in self.weights else mu), logvar
+
+    def move(self, device: torch.device) -> torch.Generator:
+        """Go over to a device and to the kernels made for such; return what is drawn from there."""
+        self._generator = torch.Generator(device)
+        for tensor in self.weights.values():
+            tensor.data = tensor.data.to(device)
+        for norm in self.norms.values():
+            norm.move(device)
+        self.first = DenseLayer(self.first.weight, self.first.bias)
+        return self._generator
 
     def state(self) -> Iterator[tuple[str, Tensor]]:
         """Yield everything that training changes, by name."""
@@ -211,7 +229,7 @@ class Encoder:
 
 def to_numpy(arrays: dict[str, Tensor]) -> dict[str, NDArray[np.float32]]:
     """Return copies of tensors as numpy arrays in row order."""
-    return {name: tensor.detach().numpy().copy(order="C") for name, tensor in arrays.items()}
+    return {name: tensor.detach().cpu().numpy().copy(order="C") for name, tensor in arrays.items()}
 
 
 def _glorot(fan_in: int, fan_out: int, generator: torch.Generator) -> Tensor:

@@ -35,12 +35,13 @@ import numpy as np
 import torch
 
 from topicdock.algorithms.batches import BatchSettings
+from topicdock.algorithms.device_optimizer import optimizer_for
 from topicdock.algorithms.early_stopping import EarlyStopping
 from topicdock.algorithms.embedded import EmbeddedNetwork, Floats, Prices, Space, draw_embeddings
 from topicdock.algorithms.encoder import EncoderSettings
 from topicdock.algorithms.fitting import Fit, Surroundings, train
 from topicdock.algorithms.hosts import ALONE, Hosts
-from topicdock.algorithms.optimizers import Optimizer, OptimizerSettings, Parameter
+from topicdock.algorithms.optimizers import OptimizerSettings, Parameter
 from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.progress import Reporter, SilentReporter
 from topicdock.algorithms.snapshots import Keeper, NoKeeper
@@ -73,6 +74,7 @@ def fit(
     should_stop: Callable[[], bool] = lambda: False,
     hosts: Hosts = ALONE,
     keeper: Keeper | None = None,
+    device: torch.device | None = None,
 ) -> Fit:
     """Fit ETM to word counts.
 
@@ -94,6 +96,8 @@ def fit(
         That fit one model together; `counts` and `validation` are this one's documents.
     keeper : Keeper, optional
         Has the snapshot to go on from, and is given those to go on from later.
+    device : torch.device, optional
+        Where to fit, as :func:`topicdock.algorithms.devices.choose_device` says; None is the processor.
 
     Raises
     ------
@@ -103,7 +107,7 @@ def fit(
     documents = int(hosts.sum(np.array([float(counts.shape[0])]))[0])
     hyperparameters = hyperparameters.resolve(documents, hosts.size)
     plan = hyperparameters.plan(documents, hosts.size)
-    trainer = _Trainer(as_documents(counts), hyperparameters, plan, word_vectors, hosts)
+    trainer = _Trainer(as_documents(counts), hyperparameters, plan, word_vectors, hosts, device)
     outcome = train(
         trainer, plan.epochs, EarlyStopping(plan.num_patience_epochs, hyperparameters.tolerance),
         validation=validation,
@@ -129,6 +133,7 @@ class _Trainer(VariationalTrainer):
         plan: Plan,
         word_vectors: WordVectors | None,
         hosts: Hosts = ALONE,
+        device: torch.device | None = None,
     ) -> None:
         h = hyperparameters
         generator = torch.Generator().manual_seed(h.seed)
@@ -145,7 +150,9 @@ class _Trainer(VariationalTrainer):
             prices=Prices(h.topic_exclusivity, h.topic_balance), poisson=h.likelihood == "poisson",
             floor=h.probability_floor, generator=generator, hosts=hosts,
         )  # fmt: skip
-        optimizer = Optimizer(_parameters(network, h.embedding_rate_factor), OptimizerSettings(
+        if device is not None:
+            generator = network.move(device)
+        optimizer = optimizer_for(device)(_parameters(network, h.embedding_rate_factor), OptimizerSettings(
             h.optimizer, h.learning_rate, h.weight_decay, clip_norm=h.clip_gradient_norm,
             lazy=h.lazy_updates and expected_share(counts, plan.mini_batch_size * hosts.size, hosts) < _LAZY_SHARE,
         ))  # fmt: skip
@@ -156,7 +163,7 @@ class _Trainer(VariationalTrainer):
         super().__init__(
             counts, network, Prior.laplace(h.prior_alpha, h.num_topics) if h.prior == "dirichlet" else Prior(1.0),
             optimizer, batching, epochs=plan.epochs, generator=generator,
-            schedule=_schedule(h), hosts=hosts,
+            schedule=_schedule(h), hosts=hosts, device=device,
         )  # fmt: skip
 
 

@@ -18,8 +18,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from topicdock.algorithms.batches import Batch
+from topicdock.algorithms.batch_sources import AnyBatch
 from topicdock.algorithms.hosts import Hosts, Pending
+from topicdock.algorithms.loss_sums import Figure
 from topicdock.algorithms.optimizers import Parameter
 from topicdock.algorithms.sparse import RowGradient
 
@@ -30,20 +31,20 @@ _LARGE = 1 << 14
 class Exchange(Protocol):
     """What a step of training needs from the other hosts."""
 
-    def begin(self, batch: Batch) -> None:
+    def begin(self, batch: AnyBatch) -> None:
         """Take note that a step on `batch` begins."""
 
-    def finish(self, figures: Sequence[float]) -> list[float]:
+    def finish(self, figures: Sequence[Figure]) -> list[Figure]:
         """Put the sum of every host's gradients in place of this one's; return the sum of every host's `figures`."""
 
 
 class Alone:
     """The exchange of a job on one host."""
 
-    def begin(self, batch: Batch) -> None:
+    def begin(self, batch: AnyBatch) -> None:
         """Do nothing."""
 
-    def finish(self, figures: Sequence[float]) -> list[float]:
+    def finish(self, figures: Sequence[Figure]) -> list[Figure]:
         """Return `figures`."""
         return list(figures)
 
@@ -69,7 +70,7 @@ class Together:
             if tensor.numel() >= _LARGE:
                 tensor.register_post_accumulate_grad_hook(self._send)  # type: ignore[no-untyped-call]
 
-    def begin(self, batch: Batch) -> None:
+    def begin(self, batch: AnyBatch) -> None:
         """Ask which words the hosts' batches hold."""
         if self._by_rows:
             present = torch.zeros(batch.input.shape[1], dtype=torch.uint8)
@@ -77,7 +78,7 @@ class Together:
             self._present = present
             self._pending.append(self._hosts.reduce(present, largest=True))
 
-    def finish(self, figures: Sequence[float]) -> list[float]:
+    def finish(self, figures: Sequence[Figure]) -> list[Figure]:
         """Put the sum of every host's gradients in place of this one's; return the sum of every host's `figures`.
 
         Raises
@@ -113,7 +114,7 @@ class Together:
         layer.gradient = RowGradient(rows, values)
         self._pending.append(self._hosts.reduce(values))
 
-    def _send_small(self, figures: Sequence[float]) -> list[float]:
+    def _send_small(self, figures: Sequence[Figure]) -> list[Figure]:
         gradients = [tensor.grad for tensor in self._small if tensor.grad is not None]
         parts = [gradient.ravel().double() for gradient in gradients]
         message = torch.cat([*parts, torch.tensor(list(figures), dtype=torch.float64)])
@@ -121,7 +122,7 @@ class Together:
         *sums, told = torch.split(message, [*(gradient.numel() for gradient in gradients), len(figures)])
         for gradient, summed in zip(gradients, sums, strict=True):
             gradient.copy_(summed.view_as(gradient))
-        result: list[float] = told.tolist()
+        result: list[Figure] = told.tolist()
         return result
 
 

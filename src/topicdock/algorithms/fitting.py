@@ -203,7 +203,7 @@ class _Course:
     def _snapshot(self) -> Snapshot:
         trainer = self._trainer.snapshot()
         # The best epoch's weights are replaced, never changed.
-        best = {f"{_BEST}/{name}": tensor.numpy() for name, tensor in (self._best_state or {}).items()}
+        best = {f"{_BEST}/{name}": tensor.cpu().numpy() for name, tensor in (self._best_state or {}).items()}
         facts = {
             "trainer": trainer.facts, "stopping": self._stopping.facts(), "completed": self._completed,
             "best_epoch": self._best_epoch, "best_loss": self._best_loss, "ended": self._ended,

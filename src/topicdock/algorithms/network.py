@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from topicdock.algorithms.batches import Batch
+from topicdock.algorithms.batch_sources import AnyBatch
 from topicdock.algorithms.decoder import Decoder
+from topicdock.algorithms.device_kernels import DenseDecoder
 from topicdock.algorithms.encoder import Encoder, EncoderSettings, to_numpy
 from topicdock.algorithms.hosts import Hosts
 
@@ -28,13 +30,21 @@ class Network:
         spread = torch.randn(settings.feature_dim, settings.num_topics, generator=generator) * 0.02
         decoder = torch.cat([spread.t(), torch.from_numpy(bias)[None]]).contiguous().requires_grad_()
         self.weights = {**self.encoder.weights, "decoder": decoder}
-        self.decoder = Decoder(decoder)
+        self.decoder: Callable[[Tensor, Any], Tensor] = Decoder(decoder)
 
-    def posterior(self, batch: Batch, *, training: bool) -> tuple[Tensor, Tensor]:
+    def move(self, device: torch.device) -> torch.Generator:
+        """Go over to a device and to the kernels made for such; return what is drawn from there."""
+        generator = self.encoder.move(device)
+        decoder = self.weights["decoder"]
+        decoder.data = decoder.data.to(device)
+        self.decoder = DenseDecoder(decoder)
+        return generator
+
+    def posterior(self, batch: AnyBatch, *, training: bool) -> tuple[Tensor, Tensor]:
         """Return mu and logvar, each of shape (B, K)."""
         return self.encoder.posterior(batch, training=training)
 
-    def reconstruct(self, theta: Tensor, batch: Batch) -> tuple[Tensor, None]:
+    def reconstruct(self, theta: Tensor, batch: AnyBatch) -> tuple[Tensor, None]:
         """Return the sum over documents of the reconstruction errors, in nats, a scalar; theta has shape (B, K)."""
         return self.decoder(theta, batch), None
 
@@ -51,7 +61,7 @@ class Network:
     def top_words(self, number: int) -> NDArray[np.intp]:
         """Return the ids of each topic's `number` heaviest words, best first, shape (K, number)."""
         weight = self.weights["decoder"][:-1]
-        return np.asarray(torch.topk(weight, min(number, weight.shape[1])).indices.numpy(), np.intp)
+        return np.asarray(torch.topk(weight, min(number, weight.shape[1])).indices.cpu().numpy(), np.intp)
 
     @torch.no_grad()
     def export(self) -> dict[str, NDArray[np.float32]]:

@@ -32,13 +32,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from topicdock.algorithms.batches import Batch, BatchSettings
+from topicdock.algorithms.batch_sources import AnyBatch
+from topicdock.algorithms.batches import BatchSettings
+from topicdock.algorithms.device_optimizer import optimizer_for
 from topicdock.algorithms.early_stopping import EarlyStopping
 from topicdock.algorithms.encoder import EncoderSettings
 from topicdock.algorithms.fitting import Fit, Surroundings, train
 from topicdock.algorithms.hosts import ALONE, Hosts
+from topicdock.algorithms.loss_sums import Figure
 from topicdock.algorithms.network import Network
-from topicdock.algorithms.optimizers import Optimizer, OptimizerSettings, Parameter
+from topicdock.algorithms.optimizers import OptimizerSettings, Parameter
 from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.progress import Reporter, SilentReporter
 from topicdock.algorithms.snapshots import Keeper, NoKeeper
@@ -63,6 +66,7 @@ def fit(
     should_stop: Callable[[], bool] = lambda: False,
     hosts: Hosts = ALONE,
     keeper: Keeper | None = None,
+    device: torch.device | None = None,
 ) -> Fit:
     """Fit NTM to word counts.
 
@@ -82,6 +86,8 @@ def fit(
         That fit one model together; `counts` and `validation` are this one's documents.
     keeper : Keeper, optional
         Has the snapshot to go on from, and is given those to go on from later.
+    device : torch.device, optional
+        Where to fit, as :func:`topicdock.algorithms.devices.choose_device` says; None is the processor.
 
     Raises
     ------
@@ -91,7 +97,7 @@ def fit(
     documents = int(hosts.sum(np.array([float(counts.shape[0])]))[0])
     hyperparameters = hyperparameters.resolve(documents, hosts.size)
     plan = hyperparameters.plan(documents, hosts.size)
-    trainer = _Trainer(as_documents(counts), hyperparameters, plan, hosts)
+    trainer = _Trainer(as_documents(counts), hyperparameters, plan, hosts, device)
     outcome = train(
         trainer, plan.epochs, EarlyStopping(plan.num_patience_epochs, hyperparameters.tolerance),
         validation=validation,
@@ -111,7 +117,12 @@ class _Trainer(VariationalTrainer):
     network: Network
 
     def __init__(
-        self, counts: Documents, hyperparameters: NTMHyperparameters, plan: Plan, hosts: Hosts = ALONE
+        self,
+        counts: Documents,
+        hyperparameters: NTMHyperparameters,
+        plan: Plan,
+        hosts: Hosts = ALONE,
+        device: torch.device | None = None,
     ) -> None:
         h = self._hyperparameters = hyperparameters
         generator = torch.Generator().manual_seed(h.seed)
@@ -121,7 +132,9 @@ class _Trainer(VariationalTrainer):
         )  # fmt: skip
         bias = background(counts, hosts) if h.decoder_bias == "background" else np.zeros(h.feature_dim, np.float32)
         network = Network(settings, bias, generator, hosts)
-        optimizer = Optimizer(self._parameters(network), OptimizerSettings(
+        if device is not None:
+            generator = network.move(device)
+        optimizer = optimizer_for(device)(self._parameters(network), OptimizerSettings(
             h.optimizer, h.learning_rate, h.weight_decay, h.rescale_gradient, h.clip_gradient,
             h.lazy_updates and expected_share(counts, plan.mini_batch_size * hosts.size, hosts) < _LAZY_SHARE,
         ))  # fmt: skip
@@ -132,7 +145,7 @@ class _Trainer(VariationalTrainer):
         super().__init__(
             counts, network, Prior.laplace(h.prior_alpha, h.num_topics) if h.prior == "dirichlet" else Prior(1.0),
             optimizer, batching, epochs=plan.epochs, schedule=h.learning_rate_schedule, generator=generator,
-            hosts=hosts,
+            hosts=hosts, device=device,
         )  # fmt: skip
         self._documents = int(hosts.sum(np.array([float(counts.shape[0])]))[0])
 
@@ -146,7 +159,7 @@ class _Trainer(VariationalTrainer):
         return parameters
 
     @one_thread()
-    def _step(self, batch: Batch, size: int, done: float, watch: Watch) -> tuple[list[float], bool, bool]:
+    def _step(self, batch: AnyBatch, size: int, done: float, watch: Watch) -> tuple[list[Figure], bool, bool]:
         return super()._step(batch, size, done, watch)
 
     def add_priors(self) -> None:

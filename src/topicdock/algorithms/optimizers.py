@@ -20,9 +20,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from topicdock.algorithms.sparse import RowGradient, RowProduct, SparseLayer
+from topicdock.algorithms.sparse import FirstLayer, RowGradient, RowProduct
 from topicdock.algorithms.threads import threads_for
 
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+"""Adam's."""
 _CACHED_NUMBERS = 1 << 18
 """Numbers in the rows of a first layer that are updated at a time: with moments and gradient in a core's cache."""
 
@@ -53,7 +55,7 @@ class Parameter:
         Whether its last row is a bias, which does not decay.
     rate : float
         Multiplies the learning rate.
-    layer : SparseLayer, optional
+    layer : FirstLayer, optional
         Where the gradient is to be taken from, instead of the tensor's ``grad``.
     """
 
@@ -61,7 +63,7 @@ class Parameter:
     decays: bool = False
     holds_bias: bool = False
     rate: float = 1.0
-    layer: SparseLayer | None = None
+    layer: FirstLayer | None = None
     state: dict[str, Any] = field(default_factory=dict)
 
 
@@ -98,7 +100,7 @@ class Optimizer:
             place = self.parameters[int(number)].state
             for part in path[:-1]:
                 place = place.setdefault(part, {})
-            place[path[-1]] = tensor
+            place[path[-1]] = tensor.to(self.parameters[int(number)].tensor.device)
 
     @torch.no_grad()
     def step(self, factor: float = 1.0) -> None:
@@ -150,7 +152,8 @@ class Optimizer:
         """Return the weight decay of a parameter's rows, shape (rows, 1) or (1,); None where there is none."""
         if not (self._settings.weight_decay and parameter.decays):
             return None
-        decay = torch.full((len(parameter.tensor), 1) if parameter.holds_bias else (1,), self._settings.weight_decay)
+        shape = (len(parameter.tensor), 1) if parameter.holds_bias else (1,)
+        decay = parameter.tensor.new_full(shape, self._settings.weight_decay)
         if parameter.holds_bias:
             decay[-1] = 0.0
         return decay
@@ -182,7 +185,7 @@ def _blocks(
     step = max(1, _CACHED_NUMBERS // width)
     starts = list(range(0, length, step))
     cuts = torch.searchsorted(gradient.rows, torch.tensor([*starts, length])).tolist()
-    memory = dict(zip(remembered, _zeros(parameter, *remembered), strict=True))
+    memory = dict(zip(remembered, zeros(parameter, *remembered), strict=True))
     for start, first, last in zip(starts, cuts[:-1], cuts[1:], strict=True):
         end = min(start + step, length)
         part = gradient.part(first, last)
@@ -191,7 +194,8 @@ def _blocks(
         yield block, RowGradient(part.rows - start, part.values).dense(end - start)
 
 
-def _zeros(parameter: Parameter, *names: str) -> list[Tensor]:
+def zeros(parameter: Parameter, *names: str) -> list[Tensor]:
+    """Return what a parameter remembers by these names, zeros at first."""
     for name in names:
         if name not in parameter.state:
             parameter.state[name] = torch.zeros_like(parameter.tensor)
@@ -210,13 +214,13 @@ def _sgd(parameter: Parameter, gradient: Tensor, rate: float, decay: Tensor | No
 
 def _adam(parameter: Parameter, gradient: Tensor, rate: float, _decay: Tensor | None, step: int) -> None:
     """Adam with beta = (0.9, 0.999), epsilon = 1e-8, in place."""
-    mean, square = _zeros(parameter, "mean", "square")
+    mean, square = zeros(parameter, "mean", "square")
     _fused_adam(parameter.tensor, gradient, mean, square, rate, step)
 
 
 def _adam_rows(parameter: Parameter, gradient: RowGradient, rate: float, step: int) -> None:
     """Adam on some rows of a parameter."""
-    tensors = [parameter.tensor, *_zeros(parameter, "mean", "square")]
+    tensors = [parameter.tensor, *zeros(parameter, "mean", "square")]
     weight, mean, square = parts = [tensor.index_select(0, gradient.rows) for tensor in tensors]
     _fused_adam(weight, gradient.values, mean, square, rate, step)
     for tensor, part in zip(tensors, parts, strict=True):
@@ -231,20 +235,20 @@ def _fused_adam(weight: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, 
     with threads_for(weight.numel()):
         torch._fused_adam_(
             [weight], [gradient], [mean], [square], [], [torch.tensor(float(step))],
-            lr=rate, beta1=0.9, beta2=0.999, weight_decay=0.0, eps=1e-8, amsgrad=False, maximize=False,
+            lr=rate, beta1=BETAS[0], beta2=BETAS[1], weight_decay=0.0, eps=EPSILON, amsgrad=False, maximize=False,
         )  # fmt: skip
 
 
 def _adagrad(parameter: Parameter, gradient: Tensor, rate: float, decay: Tensor | None, _step: int) -> None:
     """h += g^2; w -= lr (g / sqrt(h + 1e-7) + wd w)."""
-    (history,) = _zeros(parameter, "history")
+    (history,) = zeros(parameter, "history")
     history.addcmul_(gradient, gradient)
     _shrink(parameter, decay, rate).addcdiv_(gradient, (history + 1e-7).sqrt_(), value=-rate)
 
 
 def _rmsprop(parameter: Parameter, gradient: Tensor, rate: float, _decay: Tensor | None, _step: int) -> None:
     """n = 0.9 n + 0.1 g^2; w -= lr g / sqrt(n + 1e-8), not centred."""
-    (square,) = _zeros(parameter, "square")
+    (square,) = zeros(parameter, "square")
     square.mul_(0.9).addcmul_(gradient, gradient, value=0.1)
     parameter.tensor.addcdiv_(gradient, (square + 1e-8).sqrt_(), value=-rate)
 
@@ -254,7 +258,7 @@ def _adadelta(parameter: Parameter, gradient: Tensor, _rate: float, decay: Tenso
 
     a = rho a + (1 - rho) g^2;  d = sqrt(b + eps) / sqrt(a + eps) g;  b = rho b + (1 - rho) d^2;  w -= d + wd w
     """
-    squares, steps = _zeros(parameter, "squares", "steps")
+    squares, steps = zeros(parameter, "squares", "steps")
     squares.mul_(0.9).addcmul_(gradient, gradient, value=0.1)
     change = (steps + 1e-5).sqrt_().div_((squares + 1e-5).sqrt_()).mul_(gradient)
     steps.mul_(0.9).addcmul_(change, change, value=0.1)

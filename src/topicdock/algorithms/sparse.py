@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -155,6 +155,23 @@ def sum_rows(matrix: Tensor, rows: Tensor, starts: Tensor, factors: Tensor) -> T
             matrix, rows, starts, mode=0, per_sample_weights=factors, include_last_offset=True
         )[0]
     return result
+
+
+class FirstLayer(Protocol):
+    """``x @ weight + bias`` for documents x, laid out as its kind has them; its weight is not learned by autograd.
+
+    Attributes
+    ----------
+    gradient : RowGradient, RowProduct, WordGradient or None
+        That of the weight, left here by the backward pass.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    gradient: Any
+
+    def __call__(self, documents: Any, by_word: Any) -> Tensor:
+        """Return the layer's output, shape (B, H); without `by_word` the weight gets no gradient."""
 
 
 class SparseLayer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -14,9 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from topicdock.algorithms.batches import Batch, BatchSettings, Shards, iterate
+from topicdock.algorithms.batch_sources import AnyBatch, open_source
+from topicdock.algorithms.batches import BatchSettings, Shards
+from topicdock.algorithms.device_kernels import quick_products
 from topicdock.algorithms.exchange import Alone, Exchange, Together
 from topicdock.algorithms.hosts import ALONE, Hosts
+from topicdock.algorithms.loss_sums import Figure, LossSums
 from topicdock.algorithms.optimizers import Optimizer
 from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.progress import Losses
@@ -26,7 +29,7 @@ from topicdock.algorithms.threads import one_thread
 from topicdock.corpus.documents import AnyDocuments, Documents, as_documents, count_holders, count_occurrences
 from topicdock.evaluation import npmi
 
-_SCORING_BATCH = 1024
+_SCORING_BATCH, _SCORING_BATCH_ON_DEVICE = 1024, 1 << 14
 _COHERENCE_WORDS, _COHERENCE_DOCUMENTS = 10, 20_000
 _WARM_UP = 0.1
 _LEAST_FACTOR = 1e-3
@@ -35,10 +38,10 @@ _LEAST_FACTOR = 1e-3
 class Autoencoder(Protocol):
     """An encoder to a Gaussian, and a decoder from topic proportions to words."""
 
-    def posterior(self, batch: Batch, *, training: bool) -> tuple[Tensor, Tensor]:
+    def posterior(self, batch: AnyBatch, *, training: bool) -> tuple[Tensor, Tensor]:
         """Return mu and logvar, each of shape (B, K)."""
 
-    def reconstruct(self, theta: Tensor, batch: Batch) -> tuple[Tensor, Tensor | None]:
+    def reconstruct(self, theta: Tensor, batch: AnyBatch) -> tuple[Tensor, Tensor | None]:
         """Return the sum over documents of the reconstruction errors in nats, for theta of shape (B, K).
 
         And what else training is to make small, in nats for the batch, if anything.
@@ -109,6 +112,8 @@ class VariationalTrainer:
         nothing but the weights and its number.
     hosts : Hosts
         That learn together, each from documents of its own. They begin with the leader's weights.
+    device : torch.device, optional
+        Where the network has moved to, and the documents are kept; None is the processor, with the kernels made for it.
     """
 
     def __init__(
@@ -123,15 +128,17 @@ class VariationalTrainer:
         schedule: Literal["constant", "one_cycle"] | Annealing,
         generator: torch.Generator,
         hosts: Hosts,
+        device: torch.device | None = None,
     ) -> None:
-        self.network = network
+        self.network, self._device = network, device
         self._counts, self._prior, self._optimizer = counts, prior, optimizer
         self._epochs, self._schedule, self._generator, self._hosts = epochs, schedule, generator, hosts
         self._batching = replace(batching, shards=Shards.of(hosts, counts.shape[0]))
+        self._source = open_source(counts, self._batching, device)
         self._exchange: Exchange = Alone() if hosts.size == 1 else Together(hosts, optimizer.parameters)
         self._epoch = self._batch = 0
         """The epoch that is under way, or was last, and how many of its batches lie behind; 0 when it is over."""
-        self._sums = _Sums()
+        self._sums = LossSums()
         self._losses: list[float] = []
         self._annealed = 1.0
         if hosts.size > 1:
@@ -143,13 +150,14 @@ class VariationalTrainer:
         After a stop, or a restored snapshot, the next call goes on with the batch that would have been next.
         """
         if not self._batch:
-            self._epoch, self._sums = self._epoch + 1, _Sums()
+            self._epoch, self._sums = self._epoch + 1, LossSums()
         sizes = self._batching.sizes(self._counts.shape[0])
         steps = math.ceil(self._batching.draw(self._counts.shape[0]) / self._batching.mini_batch_size)
         steps = len(sizes) if self._hosts.size > 1 else steps
-        for batch in iterate(self._counts, self._batching, self._epoch, self._batch):
+        for batch in self._source.epoch(self._epoch, self._batch):
             done = (self._epoch - 1 + self._batch / steps) / self._epochs
-            losses, stop, due = self._step(batch, sizes[self._batch], done, watch)
+            with quick_products(self._device):
+                losses, stop, due = self._step(batch, sizes[self._batch], done, watch)
             self._sums.add(losses)
             self._batch += 1
             if self._batch < len(sizes):
@@ -163,14 +171,15 @@ class VariationalTrainer:
     @torch.no_grad()
     def score(self, counts: AnyDocuments) -> Losses:
         """Return the losses of all hosts' documents, of which this one has `counts`, at the posterior's mean."""
-        sums = _Sums()
-        for block in as_documents(counts).blocks(_SCORING_BATCH):
-            batch = Batch.of(block, self._batching.encoder_input)
+        sums = LossSums()
+        size = _SCORING_BATCH if self._device is None else _SCORING_BATCH_ON_DEVICE
+        for block in as_documents(counts).blocks(size):
+            batch = self._source.of(block)
             mu, logvar = self.network.posterior(batch, training=False)
             recon, _ = self.network.reconstruct(torch.softmax(mu, 1), batch)
             kl = self._prior.divergence(mu, logvar).sum()
-            sums.add([float(recon), float(kl), batch.words(), float(len(batch))])
-        losses = _Sums(self._hosts.sum(sums.values)).losses()
+            sums.add(self._figures(recon, kl, batch))
+        losses = LossSums(self._hosts.sum(sums.values).tolist()).losses()
         # Counted in the job's batches, whatever is convenient here.
         return replace(losses, batches=math.ceil(losses.documents / self._batching.mini_batch_size))
 
@@ -217,7 +226,7 @@ class VariationalTrainer:
         overwrite(self.network.fixed(), below(snapshot.arrays, "fixed"))
         self._optimizer.restore(below(snapshot.arrays, "optimizer"), facts["steps"])
         self._epoch, self._batch = facts["epoch"], facts["batch"]
-        self._sums = _Sums(np.array(facts["sums"]), facts["sums_batches"])
+        self._sums = LossSums(facts["sums"], facts["sums_batches"])
         self._losses, self._annealed = list(facts["losses"]), facts["annealed"]
 
     def add_priors(self) -> None:
@@ -231,10 +240,10 @@ class VariationalTrainer:
             self._hosts.reduce(tensor.detach()).wait()
 
     @one_thread()
-    def _step(self, batch: Batch, size: int, done: float, watch: Watch) -> tuple[list[float], bool, bool]:
+    def _step(self, batch: AnyBatch, size: int, done: float, watch: Watch) -> tuple[list[Figure], bool, bool]:
         """Take one step; `size` are the documents of all hosts' batches, `done` is the share of training that is over.
 
-        Returns the sums over all hosts of what :class:`_Sums` adds up, and whether any of them was asked to stop, or
+        Returns the sums over all hosts of what :class:`LossSums` adds up, and whether any of them was asked to stop, or
         wants a snapshot.
         """
         entropy = [self._batching.seed, self._optimizer.steps, self._hosts.rank]
@@ -246,31 +255,20 @@ class VariationalTrainer:
         kl = self._prior.divergence(mu, logvar).sum()
         total = recon + kl if price is None else recon + kl + price
         (total / size).backward()  # type: ignore[no-untyped-call]
-        figures = [float(recon.detach()), float(kl.detach()), batch.words(), float(len(batch))]
+        figures = self._figures(recon, kl, batch)
         *losses, stop, due = self._exchange.finish([*figures, float(watch.stop()), float(watch.due())])
         self.add_priors()
         self._optimizer.step(one_cycle_factor(done) if self._schedule == "one_cycle" else self._annealed)
-        return losses, stop > 0, due > 0
+        return losses, bool(stop > 0), bool(due > 0)
+
+    def _figures(self, recon: Tensor, kl: Tensor, batch: AnyBatch) -> list[Figure]:
+        """Return what :class:`LossSums` adds up; a device is not waited for."""
+        if self._device is None:
+            return [float(recon.detach()), float(kl.detach()), batch.words(), float(len(batch))]
+        return [recon.detach().double(), kl.detach().double(), batch.words(), float(len(batch))]
 
     def _draw_noise(self, shape: torch.Size) -> Tensor:
-        return torch.randn(shape, generator=self._generator)
-
-
-class _Sums:
-    """Adds up, over batches: reconstruction errors, divergences, words and documents."""
-
-    def __init__(self, values: NDArray[np.float64] | None = None, batches: int = 0) -> None:
-        self.values = np.zeros(4) if values is None else values
-        self.batches = batches
-
-    def add(self, values: Sequence[float]) -> None:
-        self.values = self.values + values
-        self.batches += 1
-
-    def losses(self) -> Losses:
-        recon, kl, words, documents = self.values.tolist()
-        words = max(words, 1.0)  # documents without any word have a divergence all the same
-        return Losses(recon / words, kl / words, int(documents), self.batches)
+        return torch.randn(shape, generator=self._generator, device=self._device)
 
 
 def one_cycle_factor(done: float) -> float:

@@ -38,6 +38,8 @@ class EpochRun(JobLog):
     hosts : Hosts
         That share the documents.
     checkpoints : JobCheckpoints
+    device : torch.device, optional
+        Where to fit; None is the processor.
     """
 
     def __init__(
@@ -47,9 +49,10 @@ class EpochRun(JobLog):
         hyperparameters: Mapping[str, Any],
         hosts: Hosts,
         checkpoints: JobCheckpoints,
+        device: Any = None,
     ) -> None:
         super().__init__(specification.log_name, host)
-        self._hosts, self._checkpoints = hosts, checkpoints
+        self._hosts, self._checkpoints, self._device = hosts, checkpoints, device
         checkpoints.log_facts, checkpoints.log_restored = self._facts, self._restore
         self._specification = specification
         self._algorithm = importlib.import_module(specification.module)
@@ -64,7 +67,7 @@ class EpochRun(JobLog):
         self._fit = self._algorithm.fit(
             data.train, hyperparameters,
             validation=data.validation, vocabulary=data.vocabulary, reporter=self, should_stop=should_stop,
-            hosts=self._hosts, keeper=self._checkpoints,
+            hosts=self._hosts, keeper=self._checkpoints, device=self._device,
             **({"word_vectors": data.embeddings} if self._specification.takes_word_vectors else {}),
         )  # fmt: skip
         self._checkpoints.finish()

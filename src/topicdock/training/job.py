@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import time
 from collections.abc import Mapping
@@ -24,6 +23,7 @@ from topicdock.spec.registry import choose_algorithm
 from topicdock.training.channels import open_storage
 from topicdock.training.checkpoints import describe_job, open_checkpoints
 from topicdock.training.data import TrainingData, check_has_words, read_training_data
+from topicdock.training.devices import prepare_device
 from topicdock.training.epochs import EpochRun
 from topicdock.training.hosts import check_alike, complete, gather_sample, join
 from topicdock.training.log import JobLog, log_configuration, log_resolved
@@ -79,14 +79,13 @@ def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest) -> N
     data = complete(data, hosts)
     words, documents = hosts.sum(np.array([count_words(data.train), float(data.train.shape[0])])).tolist()
     check_has_words(data.train, words)
-    threads = importlib.import_module("topicdock.algorithms.threads").use_available_cores()
-    _logger.info("Number of GPUs being used: 0; number of threads: %d", threads)
+    device = prepare_device(environment, specification, hyperparameters, data.train, hosts)
     resolved = hyperparameters.resolve(int(documents), hosts.size).model_dump()
     log_resolved(final, resolved, int(documents))
     run: EpochRun | MomentRun
     if specification.by_epochs:
         checkpoints = open_checkpoints(layout, describe_job(specification.name, resolved, data, hosts), hosts)
-        run = EpochRun(specification, cluster.current_host, resolved, hosts, checkpoints)
+        run = EpochRun(specification, cluster.current_host, resolved, hosts, checkpoints, device)
     else:
         _logger.info("Checkpoint loading and saving are disabled.")
         run = MomentRun(specification, cluster.current_host, resolved, hosts)

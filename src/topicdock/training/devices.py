@@ -1,0 +1,43 @@
+"""Where a job computes: on a GPU or on the processor."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from topicdock.algorithms.hosts import Hosts
+from topicdock.corpus.documents import Documents
+from topicdock.spec.algorithm import Specification
+from topicdock.spec.hyperparameters import Hyperparameters
+
+DEVICE_VARIABLE = "TOPICDOCK_DEVICE"
+_logger = logging.getLogger(__name__)
+
+
+def prepare_device(
+    environment: Mapping[str, str],
+    specification: Specification,
+    hyperparameters: Hyperparameters,
+    documents: Documents,
+    hosts: Hosts,
+) -> Any:
+    """Return the torch.device to fit on, None for the processor, and have all cores used; the log says which and why.
+
+    Raises
+    ------
+    CustomerError
+        TOPICDOCK_DEVICE is no device, or one that cannot be had.
+    """
+    threads = importlib.import_module("topicdock.algorithms.threads").use_available_cores()
+    device = None
+    if specification.by_epochs:
+        devices = importlib.import_module("topicdock.algorithms.devices")
+        wanted = environment.get(DEVICE_VARIABLE, "") or devices.AUTO
+        where = f"environment variable {DEVICE_VARIABLE}"
+        device = devices.choose_device(wanted, where, documents, hyperparameters, hosts)
+    else:
+        _logger.info("Training on the CPU: %s has no use for a GPU.", specification.name)
+    _logger.info("Number of GPUs being used: %d; number of threads: %d", device is not None, threads)
+    return device
