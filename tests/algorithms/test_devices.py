@@ -17,7 +17,7 @@ from tests.jobs import planted_corpus
 from tests.two_sides import TwoSides
 from topicdock.algorithms import device_batches, device_trial, devices
 from topicdock.algorithms.batches import Batch, BatchSettings, EncoderInput
-from topicdock.algorithms.device_batches import DeviceBatch, DeviceBatches
+from topicdock.algorithms.device_batches import DeviceBatch, DeviceBatches, Entries
 from topicdock.algorithms.device_kernels import DenseDecoder, DenseLayer, mix
 from topicdock.algorithms.device_optimizer import DeviceOptimizer
 from topicdock.algorithms.fitting import Fit
@@ -26,7 +26,7 @@ from topicdock.algorithms.optimizers import Optimizer, OptimizerSettings, Parame
 from topicdock.algorithms.snapshots import Snapshot
 from topicdock.algorithms.sparse import RowGradient, SparseLayer
 from topicdock.corpus.documents import as_documents
-from topicdock.errors import CustomerError
+from topicdock.errors import CustomerError, PlatformError
 from topicdock.spec.registry import ALGORITHMS
 
 CPU = torch.device("cpu")
@@ -311,6 +311,19 @@ def choose(wanted: str) -> torch.device | None:
     return devices.choose_device(wanted, "here", as_documents(COUNTS), HYPERPARAMETERS)
 
 
+def _refuse(*_: Any) -> Any:
+    raise torch.AcceleratorError("CUDA error: out of memory\nmore lines")
+
+
+def test_memory_that_runs_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+    monkeypatch.setattr(Entries, "dense", fail)
+    with pytest.raises(PlatformError, match=r"no memory left.*mini_batch_size, or TOPICDOCK_DEVICE=cpu"):
+        fit("ntm", CPU, epochs=1)
+
+
 def test_without_a_gpu_the_processor_is_taken_and_the_log_says_why(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -340,6 +353,10 @@ def test_what_does_not_fit_into_the_gpu_is_fitted_on_the_processor(
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda *_: (free, free))
     assert choose("auto") is None
     assert "documents and model need about 2.1 GB, and the GPU has 1.0 GB free" in caplog.text
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.cuda, "mem_get_info", _refuse)
+        assert choose("auto") is None
+        assert "Training on the CPU: the GPU cannot be used: CUDA error: out of memory." in caplog.text
     free = 8_000_000_000
     monkeypatch.setattr(devices, "find_fault", lambda _: "no kernel image is available")
     assert choose("auto") is None

@@ -14,8 +14,8 @@ from topicdock.errors import CustomerError
 
 AUTO, CPU, CUDA = "auto", "cpu", "cuda"
 WANTED = (AUTO, CPU, CUDA)
-_COPIES = 7
-"""Of every weight: itself, its gradient, two moments, the best epoch's, and what is worked on."""
+_COPIES = 9
+"""Of every weight: itself, its gradient, two moments, the best epoch's, and what an update works with."""
 _ROOM = 2 << 30
 """Bytes for blocks of documents, for the libraries' own, and to spare."""
 _BYTES_OF_A_COUNT = 8
@@ -70,7 +70,10 @@ def _refuse(needed: int, hosts: Hosts) -> str:
         return "there is no GPU that PyTorch can use"
     if hosts.size > 1:
         return "several hosts train together, which they do on their processors"
-    free, _ = torch.cuda.mem_get_info()
+    try:
+        free, _ = torch.cuda.mem_get_info()
+    except RuntimeError as error:  # of another that has the GPU to itself, for instance
+        return f"the GPU cannot be used: {str(error).strip().splitlines()[0]}"
     if free < needed:
         return f"documents and model need about {needed / 1e9:.1f} GB, and the GPU has {free / 1e9:.1f} GB free"
     fault = find_fault(torch.device(CUDA, torch.cuda.current_device()))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from topicdock.algorithms.early_stopping import EarlyStopping
@@ -18,7 +19,7 @@ from topicdock.algorithms.snapshots import Keeper, Snapshot
 from topicdock.algorithms.state import below, overwrite
 from topicdock.algorithms.variational import Watch
 from topicdock.corpus.documents import AnyDocuments
-from topicdock.errors import AlgorithmError
+from topicdock.errors import AlgorithmError, PlatformError
 from topicdock.model import TopicModel
 
 _COHERENCE_SECONDS = 5.0
@@ -119,10 +120,18 @@ def train(
     ------
     AlgorithmError
         The loss left the finite numbers.
+    PlatformError
+        A device has no memory left.
     """
     course = _Course(trainer, epochs, stopping, surroundings)
     course.resume()
-    course.run(validation)
+    try:
+        course.run(validation)
+    except torch.OutOfMemoryError as error:
+        raise PlatformError(
+            "The GPU has no memory left, because of others that use it or of very long documents. Set a smaller "
+            'mini_batch_size, or TOPICDOCK_DEVICE=cpu (from Python, device="cpu").'
+        ) from error
     return course.end()
 
 
