@@ -128,6 +128,14 @@ class _Softmax(torch.autograd.Function):
         return grad_theta.mul_(gradients[0]), grad_weight.mul_(gradients[0]), None, None
 
 
+def log_softmax_of_columns(block: Tensor) -> Tensor:
+    """Return the logarithm of the softmax of each column of a block, shape (V, K), with its gradient.
+
+    By way of rows: for few columns that are long a GPU has kernels that take some forty times as long.
+    """
+    return torch.log_softmax(block.t().contiguous(), 1).t()
+
+
 def mix(theta: Tensor, logits: Tensor, batch: DeviceBatch, floor: float = 0.0) -> Tensor:
     """Return what :func:`topicdock.algorithms.mixture.reconstruct` does, on a device."""
     arguments = (theta, logits, batch, max(floor, TINY), torch.is_grad_enabled())
@@ -139,7 +147,7 @@ class _Mixture(torch.autograd.Function):
     def forward(
         context: Any, theta: Tensor, logits: Tensor, batch: DeviceBatch, floor: float, learning: bool
     ) -> Tensor:
-        beta = torch.softmax(logits, 0)  # transposed: (V, K)
+        beta = log_softmax_of_columns(logits).exp().contiguous()  # transposed: (V, K)
         grad_theta, grad_beta = torch.empty_like(theta), torch.zeros_like(beta) if learning else None
         recon = theta.new_zeros((), dtype=torch.float64)
         for first, last in batch.predicted.cut():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from topicdock.algorithms.batch_sources import AnyBatch
-from topicdock.algorithms.device_kernels import mix
+from topicdock.algorithms.device_kernels import log_softmax_of_columns, mix
 from topicdock.algorithms.encoder import Encoder, EncoderSettings, to_numpy
 from topicdock.algorithms.exchange import mean
 from topicdock.algorithms.hosts import ALONE, Hosts
@@ -96,6 +97,7 @@ class EmbeddedNetwork:
         self._space, self._prices, self._poisson, self._floor = space, prices, poisson, floor
         self._frequencies = torch.from_numpy(frequencies)
         self._reconstruct: Callable[[Tensor, Tensor, Any, float], Tensor] = reconstruct
+        self._normalise: Callable[[Tensor], Tensor] = partial(torch.log_softmax, dim=0)
         self._usage = torch.full((settings.num_topics,), 1 / settings.num_topics)
         self.words = torch.from_numpy(space.word_embeddings).requires_grad_(space.learned)
         topics = space.topic_embeddings[1:] if space.background else space.topic_embeddings
@@ -110,7 +112,7 @@ class EmbeddedNetwork:
         generator = self.encoder.move(device)
         for tensor in (self.words, self._frequencies, self._usage, *self.weights.values()):
             tensor.data = tensor.data.to(device)
-        self._reconstruct = mix
+        self._reconstruct, self._normalise = mix, log_softmax_of_columns
         return generator
 
     def posterior(self, batch: AnyBatch, *, training: bool) -> tuple[Tensor, Tensor]:
@@ -147,7 +149,7 @@ class EmbeddedNetwork:
 
         p(topic k | word v) is proportional to beta_kv times the mean of theta_k over the last batches.
         """
-        joint = torch.log_softmax(logits, 0) + torch.log(self._usage + 1e-9)
+        joint = self._normalise(logits) + torch.log(self._usage + 1e-9)
         log_topic = torch.log_softmax(joint, 1)
         return -(self._frequencies * (log_topic.exp() * log_topic).sum(1)).sum()
 

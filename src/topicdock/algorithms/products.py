@@ -80,7 +80,7 @@ class _Affine(torch.autograd.Function):
 
 def _used(block: Tensor) -> Tensor | None:
     """Return the numbers of the columns that are not all zeros; None where leaving out the others is not worth it."""
-    if block.numel() < _LARGE:
+    if block.numel() < _LARGE or block.device.type != "cpu":  # which would have to be waited for
         return None
     columns = (block.abs().amax(0) != 0).nonzero().squeeze(1)  # what is not a number is used
     return columns if len(columns) < _MOST * block.shape[1] else None
