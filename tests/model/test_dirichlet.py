@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
 from topicdock.errors import CustomerError
-from topicdock.model import DirichletTopicModel, Metadata
+from topicdock.model import DirichletTopicModel, Metadata, mixture, word_topics
 
 
 def model_of(beta: object, alpha: object = None) -> DirichletTopicModel:
@@ -87,3 +89,31 @@ def test_arrays_that_are_no_lda_model_are_refused(alpha: object, beta: object, m
 def test_rows_that_do_not_sum_to_one_are_scaled() -> None:
     model = model_of([[2.0, 6.0], [0.1, 0.1]])
     np.testing.assert_allclose(model.beta, [[0.25, 0.75], [0.5, 0.5]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_document_whose_topics_are_looked_up_gets_the_same_proportions(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, counts = random_case(seed)
+    held = model.transform(counts)
+    monkeypatch.setattr(mixture, "LONG", 1)
+    monkeypatch.setattr(word_topics, "LONG", 80)
+    monkeypatch.setattr(word_topics, "_PART", 16)
+    np.testing.assert_allclose(model.transform(counts), held, atol=1e-6)
+
+
+def test_a_long_document_takes_little_memory() -> None:
+    generator = np.random.default_rng(3)
+    model = model_of(generator.gamma(0.1, size=(100, 45_000)) + 1e-9)
+    counts = csr_matrix(generator.integers(1, 9, (1, 45_000)).astype(np.float32))
+    tracemalloc.start()
+    try:
+        theta = model.transform(counts)[0].astype(np.float64)
+        assert tracemalloc.get_traced_memory()[1] < 30 << 20  # its topics alone would be 36 MB
+    finally:
+        tracemalloc.stop()
+    beta = model.beta.astype(np.float64)
+    gains = beta @ (counts.toarray()[0] / (theta @ beta)) / counts.sum()
+    assert gains.max() < 1 + 1e-4
+    assert gains[theta > 1e-3] == pytest.approx(1, abs=1e-3)

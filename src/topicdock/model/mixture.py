@@ -32,6 +32,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from topicdock.model.word_topics import LONG, Held, LookedUp, WordTopics
+
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -78,12 +80,17 @@ def most_likely_proportions(counts: csr_matrix, by_word: NDArray[np.floating], k
     theta = np.zeros((counts.shape[0], num_topics))
 
     def solve(group: NDArray[np.intp]) -> None:
+        if lengths[group[0]] * num_topics >= LONG:
+            for document in group:
+                part = slice(starts[document], starts[document + 1])
+                theta[document] = _solve(LookedUp(by_word, words[part]), values[None, part], num_topics)[0]
+            return
         size = int(_round_up(lengths[group[:1]])[0])
         filled = np.arange(size) < lengths[group, None]
         places = np.where(filled, starts[group, None] + np.arange(size), 0)
         topics = by_word[words[places]].astype(np.float64)
         topics[~filled] = 1.0  # any but zero: such a place counts for nothing
-        theta[group] = _solve(topics, np.where(filled, values[places], 0.0))
+        theta[group] = _solve(Held(topics), np.where(filled, values[places], 0.0), _ADDED)
 
     groups = list(_group(lengths, num_topics))
     cores = min(len(groups), _cores())
@@ -116,8 +123,12 @@ def _round_up(numbers: NDArray[np.intp]) -> Integers:
     return rounded
 
 
-def _solve(topics: Doubles, values: Doubles) -> Doubles:
-    """Return theta, (D, K), for the topics of each word, (D, W, K), and its count, (D, W)."""
+def _solve(topics: WordTopics, values: Doubles, added_at_once: int) -> Doubles:
+    """Return theta, (D, K), for the topics of each word, (D, W, K), and its count, (D, W).
+
+    `added_at_once`: how many topics come in when step 3 sends a document back. Few keep step 2 short where it is cheap
+    to go back; a long document has most topics, and asks for all that lack weight.
+    """
     documents, _, num_topics = topics.shape
     totals = values.sum(axis=1)
     theta = np.full((documents, num_topics), 1 / num_topics)
@@ -129,7 +140,7 @@ def _solve(topics: Doubles, values: Doubles) -> Doubles:
     open_ones = np.arange(documents)
     for _ in range(_ROUNDS):
         # A word whose topics all lie outside would have probability 0; its best topic stays in.
-        open_topics = topics[open_ones]
+        open_topics = topics.of(open_ones)
         support[open_ones] |= _only_explanations(open_topics, values[open_ones], support[open_ones])
         theta[open_ones] = _solve_support(open_topics, values[open_ones], theta[open_ones], support[open_ones])
         theta[open_ones] /= theta[open_ones].sum(axis=1, keepdims=True)
@@ -139,7 +150,7 @@ def _solve(topics: Doubles, values: Doubles) -> Doubles:
             break
         open_ones, excess = open_ones[lacking], excess[lacking]
         # The topics that lack weight most come in; those that have none go out.
-        number = min(_ADDED, num_topics)
+        number = min(added_at_once, num_topics)
         best = np.argpartition(-excess, number - 1, axis=1)[:, :number]
         added = np.zeros_like(excess, dtype=bool)
         np.put_along_axis(added, best, np.take_along_axis(excess, best, axis=1) > 0, axis=1)
@@ -147,29 +158,26 @@ def _solve(topics: Doubles, values: Doubles) -> Doubles:
     return theta
 
 
-def _gains(topics: Doubles, values: Doubles, theta: Doubles) -> Doubles:
+def _gains(topics: WordTopics, values: Doubles, theta: Doubles) -> Doubles:
     """Return g, shape (D, K)."""
-    ratios = values / _mix(topics, theta)
-    gains: Doubles = np.matmul(ratios[:, None, :], topics)[:, 0]
-    return gains
+    return topics.gather(values / _mix(topics, theta))
 
 
-def _mix(topics: Doubles, theta: Doubles) -> Doubles:
+def _mix(topics: WordTopics, theta: Doubles) -> Doubles:
     """Return theta beta at each document's words, shape (D, W)."""
-    mixed: Doubles = np.matmul(topics, theta[:, :, None])[:, :, 0]
-    return np.maximum(mixed, np.finfo(np.float64).tiny)
+    return np.maximum(topics.mix(theta), np.finfo(np.float64).tiny)
 
 
-def _only_explanations(topics: Doubles, values: Doubles, support: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _only_explanations(topics: WordTopics, values: Doubles, support: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return, shape (D, K), the best topic of every word that has no topic in `support`."""
-    lost = (np.matmul(topics, support.astype(np.float64)[:, :, None])[:, :, 0] <= 0) & (values > 0)
+    lost = (topics.mix(support.astype(np.float64)) <= 0) & (values > 0)
     added = np.zeros_like(support)
     documents, words = np.nonzero(lost)
-    added[documents, topics[documents, words].argmax(axis=1)] = True
+    added[documents, topics.best(documents, words)] = True
     return added
 
 
-def _solve_support(topics: Doubles, values: Doubles, theta: Doubles, support: NDArray[np.bool_]) -> Doubles:
+def _solve_support(topics: WordTopics, values: Doubles, theta: Doubles, support: NDArray[np.bool_]) -> Doubles:
     """Return theta, (D, K), maximal among those without weight outside `support` (or outside a little more)."""
     result = np.zeros_like(theta)
     sizes = np.minimum(_round_up(support.sum(axis=1)), theta.shape[1])
@@ -178,7 +186,7 @@ def _solve_support(topics: Doubles, values: Doubles, theta: Doubles, support: ND
         # Members of the support first, in the order of topics; what fills up to `size` starts without weight.
         chosen = np.argsort(~support[group], axis=1, kind="stable")[:, :size]
         inside = np.take_along_axis(support[group], chosen, axis=1)
-        few = np.take_along_axis(topics[group], chosen[:, None, :], axis=2)
+        few = topics.among(group, chosen)
         begin = np.where(inside, np.maximum(np.take_along_axis(theta[group], chosen, axis=1), _KEPT), 0.0)
         solved = _newton(few, values[group], begin / begin.sum(axis=1, keepdims=True))
         rows = np.zeros((len(group), theta.shape[1]))
@@ -187,7 +195,7 @@ def _solve_support(topics: Doubles, values: Doubles, theta: Doubles, support: ND
     return result
 
 
-def _newton(topics: Doubles, values: Doubles, theta: Doubles) -> Doubles:
+def _newton(topics: WordTopics, values: Doubles, theta: Doubles) -> Doubles:
     """Return the maximiser, (D, K), by projected Newton steps from `theta`; few topics."""
     theta = theta.copy()
     moving = np.arange(len(theta))
@@ -199,17 +207,16 @@ def _newton(topics: Doubles, values: Doubles, theta: Doubles) -> Doubles:
         if not still.any():
             break
         if not still.all():
-            moving, topics, values = moving[still], topics[still], values[still]
+            moving, topics, values = moving[still], topics.of(still), values[still]
     return theta
 
 
-def _newton_step(topics: Doubles, values: Doubles, theta: Doubles) -> Doubles:
+def _newton_step(topics: WordTopics, values: Doubles, theta: Doubles) -> Doubles:
     """Take one step of each document."""
     totals = values.sum(axis=1)
     mixed = _mix(topics, theta)
-    gradient = gradient_of_all = np.matmul((values / mixed)[:, None, :], topics)[:, 0] - totals[:, None]
-    scaled = topics * (np.sqrt(values) / mixed)[:, :, None]
-    curvature = np.matmul(scaled.transpose(0, 2, 1), scaled)
+    gradient = gradient_of_all = topics.gather(values / mixed) - totals[:, None]
+    curvature = topics.curve(np.sqrt(values) / mixed)
     border = theta <= _BORDER
     direction = _direction(curvature, gradient, theta, border, totals)
     for _ in range(_UNBLOCKINGS):
