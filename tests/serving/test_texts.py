@@ -172,7 +172,7 @@ def test_a_record_has_no_place_for_an_explanation(client: FlaskClient) -> None:
 
 
 def test_explanations_are_limited_as_they_are_larger(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("topicdock.serving.invocation.LARGEST_ANSWER", 400)
+    monkeypatch.setattr("topicdock.serving.invocation.LARGEST_ANSWER", 1_100)
     assert ask(client, "plain").status_code == 200
     line = assert_plain_line(ask(client, "plain", Accept=VERBOSE), 413)
     assert "at most 1" in line

@@ -28,7 +28,9 @@ NOTHING: Extras = repeat({})
 
 def encode_json(key: str, theta: Floats, extras: Extras = NOTHING) -> bytes:
     """Return ``{"predictions": [{key: [...]}, ...]}`` with one prediction for each row of `theta`, shape (D, K)."""
-    return orjson.dumps({"predictions": _predict(key, theta, extras)}, option=_OPTIONS)
+    if extras is NOTHING:
+        return orjson.dumps({"predictions": list(_predict(key, theta, extras))}, option=_OPTIONS)
+    return b'{"predictions":[' + b",".join(_dump_each(key, theta, extras)) + b"]}"
 
 
 def encode_jsonlines(key: str, theta: Floats, extras: Extras = NOTHING) -> bytes:
@@ -37,11 +39,16 @@ def encode_jsonlines(key: str, theta: Floats, extras: Extras = NOTHING) -> bytes
     The last line has no newline: batch transform (AssembleWith=Line) adds one after each response, and a second would
     leave an empty line between the records.
     """
-    return b"\n".join(orjson.dumps(prediction, option=_OPTIONS) for prediction in _predict(key, theta, extras))
+    return b"\n".join(_dump_each(key, theta, extras))
 
 
-def _predict(key: str, theta: Floats, extras: Extras) -> list[dict[str, Any]]:
-    return [{key: row, **extra} for row, extra in zip(np.ascontiguousarray(theta), extras, strict=False)]
+def _dump_each(key: str, theta: Floats, extras: Extras) -> Iterator[bytes]:
+    # One by one, as extras are large: all of them as objects would take more memory, and time to keep, than as text.
+    return (orjson.dumps(prediction, option=_OPTIONS) for prediction in _predict(key, theta, extras))
+
+
+def _predict(key: str, theta: Floats, extras: Extras) -> Iterator[dict[str, Any]]:
+    return ({key: row, **extra} for row, extra in zip(np.ascontiguousarray(theta), extras, strict=False))
 
 
 def _encode_records(key: str, theta: Floats, _: Extras = NOTHING) -> bytes:
