@@ -66,13 +66,28 @@ class PlainRows:
         CustomerError
             If a count is out of range.
         """
+        return bag_of_words.assemble(*self.gather(labels), feature_dim, name_row)
+
+    def gather(self, labels: int = 0) -> tuple[NDArray[np.float64], Places, NDArray[np.intp]]:
+        """Parse the tokens, all but those of the first `labels` columns.
+
+        Returns
+        -------
+        tuple of arrays
+            Counts, word ids, and how many of them each row has.
+
+        Raises
+        ------
+        ValueError
+            If a token is not a number.
+        """
         rows, columns = np.divmod(self.tokens, self.columns)
         kept = np.flatnonzero(columns >= labels) if labels else slice(None)
         tokens, places = self.tokens[kept], self.places[kept]
         first = np.flatnonzero(np.diff(tokens, prepend=-1))
         values = self._parse(places, first)
         lengths = np.bincount(rows[kept][first], minlength=self.rows)
-        return bag_of_words.assemble(values, columns[kept][first] - labels, lengths, feature_dim, name_row)
+        return values, columns[kept][first] - labels, lengths
 
     def _parse(self, places: Places, first: Places) -> NDArray[np.float64]:
         """Parse the tokens; `first` is where in `places` the bytes of each token begin."""

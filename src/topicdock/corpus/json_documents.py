@@ -24,6 +24,7 @@ import orjson
 from scipy.sparse import csr_matrix
 
 from topicdock.corpus import bag_of_words
+from topicdock.corpus.json_dense import read_dense_alike
 from topicdock.corpus.json_pieces import PIECE, CannotCutError, Piece, cut_instances, gather_sparse
 from topicdock.corpus.json_tokens import IN_LINES, WORTH_IT, read_alike
 from topicdock.corpus.pieces import LONGEST_DOCUMENT, gather, mark_last
@@ -138,7 +139,11 @@ def _decode_lines(lines: list[bytes], places: list[int], feature_dim: int, numbe
         return f"line {number + places[index]}"
 
     some = b"\n".join([lines[place] for place in places])
-    alike = read_alike(some, feature_dim, IN_LINES) if len(some) > WORTH_IT else None
+    alike = None
+    if len(some) > WORTH_IT:
+        alike = read_alike(some, feature_dim, IN_LINES)
+        if alike is None:
+            alike = read_dense_alike(some, feature_dim, IN_LINES)
     if alike is not None:
         return bag_of_words.assemble(*alike, feature_dim, name)
     try:

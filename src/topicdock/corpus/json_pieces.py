@@ -17,6 +17,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from topicdock.corpus.json_dense import read_dense_alike
 from topicdock.corpus.json_tokens import IN_LIST, Ragged, read_alike
 
 PIECE = 1 << 20
@@ -72,7 +73,10 @@ def _cut(text: bytes, begin: int, end: int, feature_dim: int) -> tuple[Piece, in
 
 
 def _read(elements: bytes, feature_dim: int) -> Piece:
-    alike = read_alike(elements.strip(b" \t\r\n"), feature_dim, IN_LIST)
+    text = elements.strip(b" \t\r\n")
+    alike = read_alike(text, feature_dim, IN_LIST)
+    if alike is None:
+        alike = read_dense_alike(text, feature_dim, IN_LIST)
     return _parse(elements) if alike is None else alike
 
 
