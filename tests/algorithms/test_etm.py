@@ -20,6 +20,7 @@ from topicdock.algorithms.progress import EpochReport
 from topicdock.artifact import decode_model, encode_model
 from topicdock.corpus.word_vectors import WordVectors
 from topicdock.errors import AlgorithmError
+from topicdock.evaluation import perplexity
 from topicdock.model import EmbeddedTopicModel
 from topicdock.spec.etm import ETMHyperparameters
 
@@ -157,6 +158,34 @@ def test_given_vectors_are_trained_if_that_is_asked_for(given: dict[str, Any]) -
     chosen = settings(**{"epochs": 2, "train_embeddings": 1, **given})
     model = model_of(fit(COUNTS, chosen, word_vectors=VECTORS))
     assert np.abs(model.arrays["word_embeddings"] - VECTORS.vectors)[VECTORS.known].max() > 1e-3
+
+
+def test_a_hundred_documents_are_not_learned_by_heart() -> None:
+    """Others are predicted better than by the frequencies of words, and than by nothing."""
+    corpus = planted_corpus(600, vocabulary_size=500, num_topics=5)
+    known, others = corpus[:100], corpus[100:]
+    seen = others.copy()
+    seen.data = np.random.default_rng(0).binomial(others.data.astype(int), 0.5).astype(np.float32)
+    model = model_of(fit(known, settings(num_topics=5, feature_dim=500)))
+    found = perplexity(model.word_log_probabilities, model.transform(seen), csr_matrix(others - seen))
+    frequencies = np.log(known.sum(0).A1 + 1)
+    frequencies -= np.log(np.exp(frequencies).sum())
+    assert found < np.exp(-((others - seen) @ frequencies).sum() / (others - seen).sum())
+    assert found < 500
+
+
+def test_a_hundred_passes_are_the_most_and_weights_decay_less_where_documents_are_many() -> None:
+    few, many = (settings().plan(documents) for documents in (100, 100_000))
+    assert (few.epochs, many.epochs) == (100, 8)
+    assert (few.weight_decay, many.weight_decay) == (1e-2, 1e-5)
+    assert settings(recipe="authors").plan(100).weight_decay == 1.2e-6
+    assert settings(epochs=429, weight_decay=0).plan(100).epochs == 429
+
+
+def test_the_background_is_held_to_the_frequencies_of_words() -> None:
+    wide = csr_matrix((COUNTS.data, COUNTS.indices, COUNTS.indptr), (600, 80))  # of which 40 never occur
+    model = model_of(fit(wide[:100], settings(num_topics=10, feature_dim=80)))
+    assert model.beta[0, 40:].min() > 1e-5
 
 
 def test_dropout_changes_training_and_nothing_else() -> None:

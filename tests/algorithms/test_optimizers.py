@@ -84,6 +84,17 @@ def test_lazy_adam_moves_the_rows_that_have_a_gradient_and_no_others() -> None:
     assert not torch.equal(moved[0][[1, 3]], start[[1, 3]])
 
 
+def test_lazy_adam_decays_the_rows_that_have_a_gradient_and_no_others() -> None:
+    start = torch.ones(4, 3)
+    layer = SparseLayer(start.clone(), torch.zeros(3))
+    parameter = Parameter(layer.weight, decays=True, layer=layer)
+    optimizer = Optimizer([parameter], OptimizerSettings("adam", RATE, DECAY, lazy=True))
+    layer.gradient = RowGradient(torch.tensor([1, 3]), torch.zeros(2, 3))
+    optimizer.step()
+    assert (layer.weight[[1, 3]] < 1).all()
+    torch.testing.assert_close(layer.weight[[0, 2]], start[[0, 2]])
+
+
 @pytest.mark.parametrize("name", ["sgd", "adam", "adagrad", "adadelta", "rmsprop"])
 def test_a_bias_in_the_last_row_does_not_decay(name: str) -> None:
     tensor = torch.ones(3, 2, requires_grad=True)

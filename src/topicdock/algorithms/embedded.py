@@ -73,6 +73,8 @@ class EmbeddedNetwork:
 
     Parameters
     ----------
+    frequencies : array, shape (V,)
+        Of the words in the training documents; they sum to 1.
     prices : Prices
     poisson : bool
         Words are drawn from Poissons of rate theta beta, which adds to the error what no weight has a part in.
@@ -95,7 +97,7 @@ class EmbeddedNetwork:
         self._hosts = hosts
         self.encoder = Encoder(settings, generator, self._hosts)
         self._space, self._prices, self._poisson, self._floor = space, prices, poisson, floor
-        self._frequencies = torch.from_numpy(frequencies)
+        self.frequencies = torch.from_numpy(frequencies)
         self._reconstruct: Callable[[Tensor, Tensor, Any, float], Tensor] = reconstruct
         self._normalise: Callable[[Tensor], Tensor] = partial(torch.log_softmax, dim=0)
         self._usage = torch.full((settings.num_topics,), 1 / settings.num_topics)
@@ -110,7 +112,7 @@ class EmbeddedNetwork:
     def move(self, device: torch.device) -> torch.Generator:
         """Go over to a device and to the kernels made for such; return what is drawn from there."""
         generator = self.encoder.move(device)
-        for tensor in (self.words, self._frequencies, self._usage, *self.weights.values()):
+        for tensor in (self.words, self.frequencies, self._usage, *self.weights.values()):
             tensor.data = tensor.data.to(device)
         self._reconstruct, self._normalise = mix, log_softmax_of_columns
         return generator
@@ -151,7 +153,7 @@ class EmbeddedNetwork:
         """
         joint = self._normalise(logits) + torch.log(self._usage + 1e-9)
         log_topic = torch.log_softmax(joint, 1)
-        return -(self._frequencies * (log_topic.exp() * log_topic).sum(1)).sum()
+        return -(self.frequencies * (log_topic.exp() * log_topic).sum(1)).sum()
 
     def imbalance(self, share: Tensor) -> Tensor:
         """Return how far the topics' mean share of the documents, (K,), is from being the same, in nats, a scalar.

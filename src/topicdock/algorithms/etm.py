@@ -44,9 +44,10 @@ from topicdock.algorithms.hosts import ALONE, Hosts
 from topicdock.algorithms.optimizers import OptimizerSettings, Parameter
 from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.progress import Reporter, SilentReporter
+from topicdock.algorithms.smoothing import word_frequencies
 from topicdock.algorithms.snapshots import Keeper, NoKeeper
 from topicdock.algorithms.spectral import cluster, embed_words
-from topicdock.algorithms.variational import Annealing, VariationalTrainer, background, expected_share
+from topicdock.algorithms.variational import Annealing, VariationalTrainer, expected_share
 from topicdock.corpus.documents import AnyDocuments, Documents, as_documents
 from topicdock.corpus.word_vectors import WordVectors
 from topicdock.errors import AlgorithmError
@@ -59,8 +60,10 @@ _UNKNOWN_SPREAD = 0.6
 """Of the normal from which both originals draw a word that the given vectors lack."""
 _CLUSTER_LOGIT = 8.0
 """By how much a topic, at first, raises the logit of a word at the centre of its cluster."""
-_BACKGROUND_LEAD = 5.5
+_BACKGROUND_LEAD = 4.0
 """How far the background's mean posterior begins above the other topics'."""
+_BACKGROUND_WORDS = 10.0
+"""As if so many more words for each of the vocabulary had been drawn from the words' frequencies, and from b alone."""
 
 
 def fit(
@@ -137,7 +140,8 @@ class _Trainer(VariationalTrainer):
     ) -> None:
         h = hyperparameters
         generator = torch.Generator().manual_seed(h.seed)
-        space = _begin(counts, h, word_vectors, generator, hosts)
+        frequencies = word_frequencies(counts, hosts)
+        space = _begin(counts, h, word_vectors, frequencies, generator, hosts)
         lead = np.zeros(h.num_topics, np.float32)
         lead[0] = _BACKGROUND_LEAD if space.background else 0.0
         settings = EncoderSettings(
@@ -146,14 +150,14 @@ class _Trainer(VariationalTrainer):
             h.encoder_dropout, h.initial_encoder == "uniform", tuple(lead.tolist()) if h.posterior_batch_norm else None,
         )  # fmt: skip
         network = EmbeddedNetwork(
-            settings, space, np.exp(background(counts, hosts)),
+            settings, space, frequencies,
             prices=Prices(h.topic_exclusivity, h.topic_balance), poisson=h.likelihood == "poisson",
             floor=h.probability_floor, generator=generator, hosts=hosts,
         )  # fmt: skip
         if device is not None:
             generator = network.move(device)
         optimizer = optimizer_for(device)(_parameters(network, h.embedding_rate_factor), OptimizerSettings(
-            h.optimizer, h.learning_rate, h.weight_decay, clip_norm=h.clip_gradient_norm,
+            h.optimizer, h.learning_rate, plan.weight_decay, clip_norm=h.clip_gradient_norm,
             lazy=h.lazy_updates and expected_share(counts, plan.mini_batch_size * hosts.size, hosts) < _LAZY_SHARE,
         ))  # fmt: skip
         batching = BatchSettings(
@@ -165,6 +169,18 @@ class _Trainer(VariationalTrainer):
             optimizer, batching, epochs=plan.epochs, generator=generator,
             schedule=_schedule(h), hosts=hosts, device=device,
         )  # fmt: skip
+        self._documents = float(hosts.sum(np.array([float(counts.shape[0])]))[0])
+
+    def add_priors(self) -> None:
+        """Add the gradient, in nats a document, of what holds b to the words' frequencies.
+
+        Adam takes b of a word that a small corpus hardly has, or not at all, to nothing: no document speaks for it.
+        """
+        bias = self.network.weights.get("background")
+        if bias is not None and bias.grad is not None:
+            drawn = _BACKGROUND_WORDS * len(bias)
+            surplus = torch.softmax(bias.detach(), 0) - self.network.frequencies
+            bias.grad.add_(surplus, alpha=drawn / self._documents)
 
 
 def _schedule(h: ETMHyperparameters) -> Literal["constant", "one_cycle"] | Annealing:
@@ -181,7 +197,8 @@ def _parameters(network: EmbeddedNetwork, factor: float) -> list[Parameter]:
         layer = network.encoder.first if name == "encoder_0_weight" else None
         # Biases decay as well, as the authors' do: a unit of the encoder that no document reaches has no other
         # gradient, and Adam, for which any gradient is large beside none, brings it back by that.
-        parameters.append(Parameter(tensor, True, False, 1.0 if of_layers else factor, layer))
+        # The background has a prior of its own.
+        parameters.append(Parameter(tensor, name != "background", False, 1.0 if of_layers else factor, layer))
     return parameters
 
 
@@ -189,6 +206,7 @@ def _begin(
     counts: Documents,
     h: ETMHyperparameters,
     word_vectors: WordVectors | None,
+    frequencies: Floats,
     generator: torch.Generator,
     hosts: Hosts,
 ) -> Space:
@@ -200,13 +218,12 @@ def _begin(
         words = embed_words(counts, h.embedding_size, h.seed, hosts)
     else:
         words = draw_embeddings(h.feature_dim, h.embedding_size, generator)
-    bias = background(counts, hosts) if h.decoder_bias == "background" else None
+    bias = np.log(frequencies) if h.decoder_bias == "background" else None
     if h.initial_topics == "random":
         return Space(
             words, learned, draw_embeddings(h.num_topics, words.shape[1], generator), bias, h.has_background_topic()
         )
     scale = float(np.sqrt(np.mean(np.square(words, dtype=np.float64)) * words.shape[1])) or 1.0
-    frequencies = np.exp(background(counts, hosts))
     scaled = (words / scale).astype(np.float32)
     topics = _CLUSTER_LOGIT * cluster(scaled, h.num_topics, frequencies, h.seed)
     return Space(scaled, learned, topics, bias, h.has_background_topic(), scale)

@@ -1,6 +1,7 @@
 """The five optimisers, with the constants and the order of operations of MXNet 1.x, which the built-in runs on.
 
-Adam may be lazy where a gradient has only some rows: then it updates those rows alone, and costs what they cost.
+Adam may be lazy where a gradient has only some rows: then it updates, and decays, those alone, and costs what they
+cost.
 
 What they do before their own rule: multiply the gradient by ``rescale_gradient``, then limit each component to
 ``clip_gradient``. Weight decay acts on weights, not on biases, and each optimiser applies it where MXNet's does.
@@ -78,7 +79,7 @@ class Optimizer:
 
     def __init__(self, parameters: list[Parameter], settings: OptimizerSettings) -> None:
         self.parameters, self._settings = parameters, settings
-        self._lazy = settings.lazy and settings.name == "adam" and not settings.weight_decay
+        self._lazy = settings.lazy and settings.name == "adam"
         self.steps = 0
         """How many have been taken."""
 
@@ -129,11 +130,13 @@ class Optimizer:
         RULES[self._settings.name].apply(parameter, gradient, rate, decay, self.steps)
 
     def _update_rows(self, parameter: Parameter, gradient: RowGradient | RowProduct, rate: float) -> None:
-        """Take Adam's step for the rows that have a gradient; the moments of the others wait, as if there were none."""
+        """Take Adam's step for the rows that have a gradient; moments and decay of the others wait, as if none were."""
+        decay = self._decay(parameter)
         length = max(1, _CACHED_NUMBERS // parameter.tensor.shape[1])
         for start in range(0, len(gradient.rows), length):
             part = gradient.part(start, start + length)
-            values = self._prepare(part.values, parameter.tensor, None)
+            weight = parameter.tensor if decay is None else parameter.tensor.index_select(0, part.rows)
+            values = self._prepare(part.values, weight, decay)
             _adam_rows(parameter, RowGradient(part.rows, values), rate, self.steps)
 
     def _limit_norm(self) -> None:

@@ -36,6 +36,8 @@ _MOST_DOCUMENTS = 50_000
 _BLOCK_NUMBERS = 1 << 22
 """Numbers in a block of M, 16 MB; M as a whole is never held."""
 _SPARE = 10
+_LEAST_DIRECTIONS, _DOCUMENTS_EACH = 10, 20
+"""Directions that any corpus has, and the documents that one more takes: those of fewer are what these happen to be."""
 _PASSES = 4
 _CLUSTERING_ROUNDS = 30
 _CLUSTERING_TRIES = 4
@@ -49,7 +51,7 @@ def embed_words(counts: AnyDocuments, size: int, seed: int, hosts: Hosts = ALONE
     counts : csr_matrix or Documents, shape (D, V)
         This host's documents. Of more than 50,000 that all hosts have so many are drawn.
     size : int
-        E. Columns beyond the rank of M are zeros.
+        E. Columns beyond the rank of M are zeros, and, of fewer than 20 E documents, those beyond one for each 20.
     """
     generator = np.random.default_rng(seed)
     drawn = sample(as_documents(counts), _MOST_DOCUMENTS, generator, hosts)
@@ -65,7 +67,7 @@ def embed_words(counts: AnyDocuments, size: int, seed: int, hosts: Hosts = ALONE
     projected = np.concatenate([block.T @ basis for _, block in _information(presence)])
     _, strengths, directions = np.linalg.svd(projected, full_matrices=False)
     embeddings = np.zeros((vocabulary_size, size), np.float32)
-    kept = min(size, len(strengths))
+    kept = min(size, len(strengths), max(_LEAST_DIRECTIONS, drawn.shape[0] // _DOCUMENTS_EACH))
     embeddings[:, :kept] = (basis @ directions[:kept].T) * np.sqrt(strengths[:kept])
     return _unit(embeddings)
 

@@ -18,6 +18,7 @@ from topicdock.spec.algorithm import Channel, Metric, Specification
 from topicdock.spec.hyperparameters import (
     Alias,
     AutoInteger,
+    AutoNumber,
     Boolean,
     Hyperparameters,
     Integer,
@@ -37,6 +38,7 @@ class Plan:
     mini_batch_size: int
     epochs: int
     num_patience_epochs: int
+    weight_decay: float
 
 
 class ETMHyperparameters(Hyperparameters):
@@ -148,7 +150,7 @@ class ETMHyperparameters(Hyperparameters):
         None,
         ge=1,
         le=1_000_000,
-        description="Passes over the training data at most; auto is as many as make about 3,000 batches, at least 3.",
+        description="Passes over the training data at most; auto is what makes about 3,000 batches, from 3 to 100.",
     )
     learning_rate: Annotated[Number, Tunable(1e-4, 0.1, "Logarithmic")] = Field(
         0.01, ge=1e-6, le=1.0, description="The optimiser's step size; adadelta has none and ignores it."
@@ -180,8 +182,8 @@ class ETMHyperparameters(Hyperparameters):
     clip_gradient_norm: Number = Field(
         float("inf"), ge=1e-3, description="Largest Euclidean norm of the whole gradient; Inf is no limit."
     )
-    weight_decay: Annotated[Number, Tunable(0.0, 1.0)] = Field(
-        0.0, ge=0.0, le=1.0, description="L2 regularisation of the weights, biases included."
+    weight_decay: Annotated[AutoNumber, Tunable(0.0, 1.0)] = Field(
+        None, ge=0.0, le=1.0, description="L2 regularisation of the weights, biases included; auto is 1 over documents."
     )
     sub_sample: Number = Field(1.0, ge=0.0, le=1.0, description="The share of the documents, drawn anew each epoch.")
     seed: Integer = Field(0, ge=0, le=2**31 - 1, description="Fixes everything random; the same seed, the same model.")
@@ -268,16 +270,18 @@ class ETMHyperparameters(Hyperparameters):
         return self.model_copy(update=asdict(self.plan(documents, hosts)))
 
     def plan(self, documents: int, hosts: int = 1) -> Plan:
-        """Return batch size of each host, epochs and patience for a corpus of `documents` that `hosts` share.
+        """Return batch size of each host, epochs, patience and decay for a corpus of `documents` that `hosts` share.
 
         Left to us, the batches of all hosts together are what the batch of one host would be.
         """
+        decay = 1 / max(documents, 1) if self.weight_decay is None else self.weight_decay
         documents = math.ceil(self.sub_sample * documents)  # of an epoch
         whole = min(_BATCH, max(_LEAST_BATCH, documents // _LEAST_BATCHES), documents)
         size = self.mini_batch_size or math.ceil(whole / hosts)
-        epochs = self.epochs or max(_LEAST_EPOCHS, math.ceil(_STEPS / math.ceil(documents / (size * hosts))))
+        passes = math.ceil(_STEPS / math.ceil(documents / (size * hosts)))
+        epochs = self.epochs or min(max(_LEAST_EPOCHS, passes), _MOST_EPOCHS)
         patience = self.num_patience_epochs or (epochs + 1 if self.learning_rate_schedule == "one_cycle" else 3)
-        return Plan(size, epochs, patience)
+        return Plan(size, epochs, patience, decay)
 
     def contradictions(self) -> list[str]:
         """Return a sentence for each pair of values that exclude each other."""
@@ -289,11 +293,10 @@ class ETMHyperparameters(Hyperparameters):
         return mistakes
 
 
-# What auto comes to, as for NTM, but for twice the steps and the width.
+# What auto comes to, as for NTM, but for twice the steps and the width; more passes learn few documents by heart.
 _BATCH, _LEAST_BATCH, _LEAST_BATCHES = 256, 16, 8
-_STEPS, _LEAST_EPOCHS = 3000, 3
-_LEAST_WIDTH = 400
-_BACKGROUND_FROM = 10
+_STEPS, _LEAST_EPOCHS, _MOST_EPOCHS = 3000, 3, 100
+_LEAST_WIDTH, _BACKGROUND_FROM = 400, 10
 
 _COUNTS = (RECORDIO, CSV, JSONLINES, JSON)
 
@@ -313,10 +316,7 @@ ETM = Specification(
             "vocab.txt, word i of the vocabulary on line i; beside it, if you like, a file of word vectors.",
             content_types=("text/plain",),
         ),
-        Channel(
-            "embeddings",
-            "Word vectors for the model: word2vec or GloVe text, word2vec binary, safetensors or npy.",
-        ),
+        Channel("embeddings", "Word vectors: word2vec or GloVe text, word2vec binary, safetensors or npy."),
     ),
     metrics=(
         Metric("train:total_loss", "Loss on the training data, nats per word, every epoch."),
