@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -149,30 +146,6 @@ def test_documents_that_every_host_has_are_divided_among_them(tmp_path: Path) ->
     assert load_model(jobs[0].model.parent).metadata.training["documents"] == 400
 
 
-def test_a_host_that_fails_ends_the_job_of_the_others_with_its_name(tmp_path: Path) -> None:
-    jobs = prepare(tmp_path, (ALL[:4], ALL[4:]))
-    next((jobs[1].base / "input" / "data" / "train").iterdir()).write_bytes(b"not a record")
-    began = time.monotonic()
-    hosts = start(jobs)
-    assert finish(hosts) == [1, 1], "\n".join(host.log for host in hosts)
-    assert time.monotonic() - began < 60
-    assert jobs[1].failure.startswith("ClientError: ")
-    assert "connection to host 127.0.0.2 was lost" in jobs[0].failure
-    assert not jobs[0].model.exists()
-
-
-@pytest.mark.slow
-def test_a_host_killed_while_training_ends_the_job_of_the_others(tmp_path: Path) -> None:
-    jobs = prepare(tmp_path, (ALL[:4], ALL[4:]), refinement_iterations="1000000", refinement_tolerance="0")
-    hosts = start(jobs)
-    assert hosts[1].says("[Refinement] iter=1/")
-    hosts[1].process.kill()
-    began = time.monotonic()
-    assert finish(hosts)[0] == 1, hosts[0].log
-    assert time.monotonic() - began < 60
-    assert "was lost; it has failed or was stopped" in jobs[0].failure
-
-
 @pytest.mark.slow
 def test_no_words_on_any_host_is_said_by_every_host(tmp_path: Path) -> None:
     jobs = prepare(tmp_path, ((), ()))
@@ -245,53 +218,6 @@ def test_ntm_and_etm_on_several_hosts_learn_what_one_host_learns(
     assert several["npmi"] == pytest.approx(single["npmi"], abs=0.05)
     assert all(topic["size"] for topic in several["topics"])
     assert (jobs[0].base / "output" / "data" / "report.html").exists()
-
-
-@pytest.mark.slow
-def test_a_host_that_falls_silent_ends_the_job_of_the_others_with_its_name(tmp_path: Path) -> None:
-    jobs = by_epochs(tmp_path, "ntm", (ALL[:4], ALL[4:]), epochs="100000")
-    hosts = start(jobs, TOPICDOCK_HOST_SILENCE_SECONDS="6")
-    assert hosts[1].says("Finished training epoch 1")
-    hosts[1].process.send_signal(signal.SIGSTOP)
-    try:
-        assert finish(hosts[:1], timeout=60) == [1], hosts[0].log
-    finally:
-        hosts[1].process.kill()
-        hosts[1].process.wait()
-    assert "Nothing was heard from host 127.0.0.2 for 6 seconds" in jobs[0].failure
-
-
-@pytest.mark.slow
-def test_a_leader_that_falls_silent_while_it_saves_ends_the_job_of_those_that_are_done(tmp_path: Path) -> None:
-    jobs = by_epochs(tmp_path, "ntm", (ALL[:4], ALL[4:]), epochs="3")
-    topics = jobs[0].base / "output" / "data" / "topics.json"
-    topics.parent.mkdir(parents=True)
-    os.mkfifo(topics)  # to write to it waits for a reader
-    hosts = start(jobs, TOPICDOCK_HOST_SILENCE_SECONDS="6")
-    assert hosts[0].says("Serializing model")
-    hosts[0].process.send_signal(signal.SIGSTOP)
-    try:
-        assert finish(hosts[1:], timeout=60) == [1], hosts[1].log
-    finally:
-        hosts[0].process.kill()
-        hosts[0].process.wait()
-    assert "Nothing was heard from host 127.0.0.1 for 6 seconds" in jobs[1].failure
-
-
-@pytest.mark.slow
-def test_a_host_that_hangs_as_soon_as_it_was_met_is_missed(tmp_path: Path) -> None:
-    jobs = by_epochs(tmp_path, "ntm", (ALL[:4], ALL[4:]))
-    hangs = (
-        "import os, signal, torch.distributed as d; d.new_group = lambda **_: os.kill(os.getpid(), signal.SIGSTOP); "
-        "from topicdock.training import train; train(os.environ)"
-    )
-    hosts = start(jobs, commands=[jobs[0].command(), [sys.executable, "-c", hangs]], TOPICDOCK_HOST_SILENCE_SECONDS="6")
-    try:
-        assert finish(hosts[:1], timeout=60) == [1], hosts[0].log
-    finally:
-        hosts[1].process.kill()
-        hosts[1].process.wait()
-    assert "Nothing was heard from host 127.0.0.2 for 6 seconds" in jobs[0].failure
 
 
 @pytest.mark.parametrize("what", ["learning_rate", "the word vectors"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import socket
 import threading
 import time
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from topicdock.algorithms.heartbeat import Heartbeat
+from topicdock.algorithms.roll_call import RollCall
 from topicdock.errors import PlatformError
 
 Doubles = NDArray[np.float64]
@@ -74,10 +74,12 @@ class ConnectedHosts:
         _logger.info("Host %s is number %d of %d; %s leads.", current, self.rank + 1, self.size, self.names[0])
 
         def give_up(name: str) -> None:
+            if self._roll is not None:
+                self._roll.call()  # so that the others learn who is gone before this host goes, too
             given_up(_describe_silence(name, silence))
 
         try:
-            self._heartbeat, self._group = _interruptible(partial(self._connect, address, port, silence, give_up))
+            _interruptible(partial(self._connect, address, port, silence, give_up))
         except (RuntimeError, ValueError) as error:
             if "EADDRINUSE" in str(error):
                 raise PlatformError(
@@ -89,16 +91,15 @@ class ConnectedHosts:
                 f"{_shorten(error)}."
             ) from error
 
-    def _connect(
-        self, address: str, port: int, silence: float, give_up: Callable[[str], None]
-    ) -> tuple[Heartbeat, Any]:
+    def _connect(self, address: str, port: int, silence: float, give_up: Callable[[str], None]) -> None:
         torch.distributed.init_process_group(
             "gloo", init_method=f"tcp://{address}:{port}", rank=self.rank, world_size=self.size,
             timeout=timedelta(seconds=_CONNECT_SECONDS),
         )  # fmt: skip
         # Before anything that waits as long as a sum may: a host can be gone as soon as it was met.
-        heartbeat = Heartbeat(address, port, self.rank, self.names, silence, give_up)
-        return heartbeat, torch.distributed.new_group(timeout=_SUM_TIMEOUT)
+        self._roll = RollCall(address, port, self.rank, self.names, silence) if self.size > 2 else None
+        self._heartbeat = Heartbeat(address, port, self.rank, self.names, silence, give_up)
+        self._group = torch.distributed.new_group(timeout=_SUM_TIMEOUT)
 
     def sum(self, array: Doubles) -> Doubles:
         """Return the sum of every host's `array`.
@@ -153,24 +154,21 @@ class ConnectedHosts:
         try:
             yield
         except RuntimeError as error:
+            others = [name for rank, name in enumerate(self.names) if rank != self.rank]
+            gone = others if self._roll is None else self._roll.call()
+            named = f"host {' and host '.join(gone)}" if gone else f"another host, one of {', '.join(others)},"
             raise PlatformError(
-                f"The connection to {self._name_lost(str(error))} was lost; it has failed or was stopped. Its own log "
-                "and failure text say why."
+                f"The connection to {named} was lost; it has failed or was stopped. Its own log and failure text say "
+                "why."
             ) from error
 
     def leave(self) -> None:
         """Wait until every host is here, and part."""
         self.sum(np.zeros(1))  # a host may hang until then: the leader saves the model
+        if self._roll is not None:
+            self._roll.stop()
         self._heartbeat.stop()
         torch.distributed.destroy_process_group()
-
-    def _name_lost(self, message: str) -> str:
-        """Return which host an error of gloo is about, as far as its address tells."""
-        found = re.search(r"\[?(\d+\.\d+\.\d+\.\d+|[0-9a-fA-F:]{3,})\]?:\d+", message)
-        others = [name for number, name in enumerate(self.names) if number != self.rank]
-        lost = [name for name in others if found and found[1] in _addresses(name)]
-        candidates = lost if len(lost) == 1 else others
-        return "host " + candidates[0] if len(candidates) == 1 else "another host, one of " + ", ".join(candidates)
 
 
 class _Collective:
