@@ -22,7 +22,7 @@ from topicdock.algorithms.snapshots import NoKeeper, Snapshot
 from topicdock.artifact import load_model
 from topicdock.contract.checkpoints import Checkpoint, CheckpointFolder
 from topicdock.spec.registry import ALGORITHMS
-from topicdock.training.checkpoints import JobCheckpoints
+from topicdock.training.checkpoints import Identity, JobCheckpoints
 from topicdock.training.epochs import EpochRun
 
 EPOCHS = 60
@@ -180,7 +180,7 @@ def test_several_hosts_go_on_from_the_leaders_checkpoint(tmp_path: Path) -> None
 
 def test_what_a_checkpoint_says_of_the_log_is_what_held_when_it_was_made(tmp_path: Path) -> None:
     """It is written while the next epochs run."""
-    kept = JobCheckpoints(CheckpointFolder(tmp_path), {}, ALONE)
+    kept = JobCheckpoints(CheckpointFolder(tmp_path), Identity({}), ALONE)
     run = EpochRun(ALGORITHMS["ntm"], "algo-1", {"epochs": 3, "mini_batch_size": 1}, ALONE, kept)
     facts = kept.log_facts()
     run.epoch_finished(EpochReport(1, Losses(1.0, 0.5, 4, 4), None, None, 0.1, 0.0))
@@ -201,7 +201,7 @@ class SlowFolder(CheckpointFolder):
 
 def test_training_does_not_wait_for_a_slow_disk_but_at_its_end(tmp_path: Path) -> None:
     folder = SlowFolder(tmp_path)
-    kept = JobCheckpoints(folder, {}, ALONE)
+    kept = JobCheckpoints(folder, Identity({}), ALONE)
     made: list[int] = []
 
     def make(number: int) -> Snapshot:
@@ -246,5 +246,5 @@ def test_nothing_is_copied_where_nothing_is_kept() -> None:
     def make() -> Snapshot:
         raise AssertionError("a snapshot was made")
 
-    assert not JobCheckpoints(None, {}, ALONE).keep(make, wait=True)
+    assert not JobCheckpoints(None, Identity({}), ALONE).keep(make, wait=True)
     assert not NoKeeper().keep(make, wait=True)

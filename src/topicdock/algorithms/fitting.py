@@ -15,7 +15,7 @@ from torch import Tensor
 from topicdock.algorithms.early_stopping import EarlyStopping
 from topicdock.algorithms.hosts import Hosts
 from topicdock.algorithms.progress import EpochReport, Losses, Reporter
-from topicdock.algorithms.snapshots import Keeper, Snapshot
+from topicdock.algorithms.snapshots import Keeper, Snapshot, begin_epoch_again
 from topicdock.algorithms.state import below, overwrite
 from topicdock.algorithms.variational import Watch
 from topicdock.corpus.documents import AnyDocuments
@@ -225,7 +225,10 @@ class _Course:
         if snapshot is None:
             return
         facts = snapshot.facts
-        self._trainer.restore(Snapshot(snapshot.arrays, facts["trainer"]))
+        trainer = facts["trainer"]
+        if snapshot.dealt_anew:  # which documents are left of the epoch, no host knows
+            trainer = begin_epoch_again(trainer)
+        self._trainer.restore(Snapshot(snapshot.arrays, trainer))
         self._stopping.restore(facts["stopping"])
         self._completed, self._best_epoch = facts["completed"], facts["best_epoch"]
         self._best_loss, self._ended = facts["best_loss"], facts["ended"]

@@ -19,10 +19,18 @@ class Snapshot:
         Training leaves them as they are: it goes on while they are written.
     facts : mapping from str to value
         Numbers, strings, lists and mappings of these, as JSON has them.
+    dealt_anew : bool
+        The hosts have the same documents together as when it was made, but not each of them its own.
     """
 
     arrays: Mapping[str, NDArray[Any]]
     facts: Mapping[str, Any]
+    dealt_anew: bool = False
+
+
+def begin_epoch_again(trainer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the facts of a trainer that stands within an epoch as of one that stands before it."""
+    return {**trainer, "epoch": trainer["epoch"] - 1, "batch": 0} if trainer["batch"] else trainer
 
 
 class Keeper(Protocol):

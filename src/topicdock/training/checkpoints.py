@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+import orjson
 
 from topicdock.algorithms.hosts import Hosts
 from topicdock.algorithms.snapshots import Snapshot
@@ -20,15 +21,33 @@ from topicdock.corpus.documents import checksum
 from topicdock.errors import CustomerError
 from topicdock.spec.hyperparameters import spell
 from topicdock.training.data import TrainingData
+from topicdock.training.variables import read_number
 
-_MINUTES = 5.0
-"""Between two checkpoints at most, if epochs are longer."""
+INTERVAL_VARIABLE = "TOPICDOCK_CHECKPOINT_SECONDS"
+_INTERVAL = 300
+"""Seconds between two checkpoints at most, if epochs are longer."""
 _ALGORITHM = "algorithm"
 _NAMED = 5
 """Differences between two jobs that are told."""
 _logger = logging.getLogger(__name__)
 
 Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What makes a job the one that a checkpoint is of.
+
+    Attributes
+    ----------
+    facts : mapping
+        What has to be the same, in words and figures.
+    shards : sequence of str
+        Which training documents each host has. They may be dealt to the hosts anew.
+    """
+
+    facts: Facts
+    shards: Sequence[str] = ()
 
 
 class JobCheckpoints:
@@ -41,17 +60,17 @@ class JobCheckpoints:
     ----------
     folder : CheckpointFolder, optional
         The leader's; None on other hosts, and where the job has no checkpoints.
-    identity : mapping
-        What has to be the same for a checkpoint to be this job's, in words and figures.
+    identity : Identity
     hosts : Hosts
-    minutes : float
+    seconds : float
         Between two checkpoints at most.
     """
 
     def __init__(
-        self, folder: CheckpointFolder | None, identity: Facts, hosts: Hosts, minutes: float = _MINUTES
+        self, folder: CheckpointFolder | None, identity: Identity, hosts: Hosts, seconds: float = _INTERVAL
     ) -> None:
-        self._folder, self._identity, self._hosts, self._seconds = folder, dict(identity), hosts, 60 * minutes
+        self._folder, self._hosts, self._seconds = folder, hosts, seconds
+        self._identity, self._shards = dict(identity.facts), list(identity.shards)
         self._writer = ThreadPoolExecutor(1)
         self._writing: Future[None] | None = None
         self._kept = time.monotonic()
@@ -75,7 +94,13 @@ class JobCheckpoints:
         checkpoint = Checkpoint.decode(data)
         self._check(checkpoint.facts["identity"])
         self.log_restored(checkpoint.facts["log"])
-        return Snapshot(checkpoint.arrays, checkpoint.facts["fit"])
+        dealt_anew = checkpoint.facts["shards"] != self._shards
+        if dealt_anew:
+            _logger.warning(
+                "The training documents are dealt to the hosts in another way than when the checkpoint was made; an "
+                "epoch that had begun begins again."
+            )
+        return Snapshot(checkpoint.arrays, checkpoint.facts["fit"], dealt_anew)
 
     def due(self) -> bool:
         """Return whether so much time has gone by that a snapshot is due before the epoch is over."""
@@ -91,7 +116,9 @@ class JobCheckpoints:
         self.finish()
         self._kept = time.monotonic()
         snapshot = make()
-        facts = {"identity": self._identity, "fit": snapshot.facts, "log": self.log_facts()}
+        facts = {
+            "identity": self._identity, "shards": self._shards, "fit": snapshot.facts, "log": self.log_facts(),
+        }  # fmt: skip
         self._writing = self._writer.submit(_write, self._folder, Checkpoint(snapshot.arrays, facts))
         return True
 
@@ -116,27 +143,43 @@ class JobCheckpoints:
             )
 
 
-def open_checkpoints(layout: Layout, identity: Facts, hosts: Hosts) -> JobCheckpoints:
-    """Return the checkpoints of a job, in the folder that it gave the leader, if it did."""
+def open_checkpoints(
+    layout: Layout, environment: Mapping[str, str], identity: Identity, hosts: Hosts
+) -> JobCheckpoints:
+    """Return the checkpoints of a job, in the folder that it gave the leader, if it did.
+
+    Raises
+    ------
+    CustomerError
+        TOPICDOCK_CHECKPOINT_SECONDS is not a number of seconds.
+    """
+    seconds = read_number(environment, INTERVAL_VARIABLE, _INTERVAL, 86400)
     path = read_checkpoint_path(layout) if hosts.rank == 0 else None
     where = hosts.share(str(path or "").encode()).decode()
     if where:
-        _logger.info("A checkpoint is written after every epoch, and every %.0f minutes, to %s.", _MINUTES, where)
+        _logger.info("A checkpoint is written after every epoch, and every %d seconds, to %s.", seconds, where)
     else:
         _logger.info("Checkpoint loading and saving are disabled.")
-    return JobCheckpoints(CheckpointFolder(path) if path else None, identity, hosts)
+    return JobCheckpoints(CheckpointFolder(path) if path else None, identity, hosts, seconds)
 
 
-def describe_job(algorithm: str, hyperparameters: Facts, data: TrainingData, hosts: Hosts) -> dict[str, str]:
+def describe_job(algorithm: str, hyperparameters: Facts, data: TrainingData, hosts: Hosts) -> Identity:
     """Return what makes a job this one: algorithm, hyperparameters, documents and hosts, each in words and figures."""
-    identity = {name: spell(value) for name, value in hyperparameters.items()}
+    facts = {name: spell(value) for name, value in hyperparameters.items()}
+    shards: dict[str, list[str]] = {}
     for name, documents in (("train", data.train), ("validation", data.validation)):
         if documents is not None:
-            number, total = hosts.sum(np.array([float(documents.shape[0]), float(checksum(documents))])).tolist()
-            identity[f"the channel {name}"] = f"{number:.0f} documents (checksum {int(total):x})"
+            own = orjson.dumps([documents.shape[0], checksum(documents)])
+            everyone = [orjson.loads(told) for told in hosts.gather(own)]
+            shards[name] = [_describe(*shard) for shard in everyone]
+            facts[f"the channel {name}"] = _describe(*map(sum, zip(*everyone, strict=True)))
     if data.embeddings is not None:
-        identity["the word vectors"] = f"checksum {zlib.crc32(data.embeddings.vectors.tobytes()):x}"
-    return identity | {_ALGORITHM: algorithm, "the number of hosts": str(hosts.size)}
+        facts["the word vectors"] = f"checksum {zlib.crc32(data.embeddings.vectors.tobytes()):x}"
+    return Identity(facts | {_ALGORITHM: algorithm, "the number of hosts": str(hosts.size)}, shards["train"])
+
+
+def _describe(documents: int, total: int) -> str:
+    return f"{documents} documents (checksum {total:x})"
 
 
 def _write(folder: CheckpointFolder, checkpoint: Checkpoint) -> None:

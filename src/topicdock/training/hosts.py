@@ -23,6 +23,7 @@ from topicdock.errors import CustomerError, PlatformError
 from topicdock.report.summary import MOST_DOCUMENTS
 from topicdock.spec.hyperparameters import spell
 from topicdock.training.data import TrainingData
+from topicdock.training.variables import read_number
 
 PORT_VARIABLE = "TOPICDOCK_PORT"
 _PORT = 9000
@@ -47,24 +48,12 @@ def join(cluster: Cluster, environment: Mapping[str, str], layout: Layout) -> Ho
     """
     if len(cluster.hosts) == 1:
         return ALONE
-    port = _read_number(environment, PORT_VARIABLE, _PORT, 65535)
-    silence = _read_number(environment, SILENCE_VARIABLE, _SILENCE, 86400)
+    port = read_number(environment, PORT_VARIABLE, _PORT, 65535)
+    silence = read_number(environment, SILENCE_VARIABLE, _SILENCE, 86400)
     hosts: Hosts = importlib.import_module("topicdock.algorithms.connection").ConnectedHosts(
         cluster.hosts, cluster.current_host, cluster.interface, port, silence, lambda error: _give_up(error, layout)
     )
     return hosts
-
-
-def _read_number(environment: Mapping[str, str], variable: str, default: int, largest: int) -> int:
-    given = environment.get(variable, "") or str(default)
-    if not given.isdecimal() or not 1 <= int(given) <= largest:
-        raise CustomerError(
-            "the environment variable has no such value",
-            where=f"environment variable {variable}",
-            got=repr(given),
-            allowed=f"a whole number from 1 to {largest}",
-        )
-    return int(given)
 
 
 def _give_up(error: PlatformError, layout: Layout) -> None:

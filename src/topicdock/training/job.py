@@ -84,7 +84,8 @@ def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest) -> N
     log_resolved(final, resolved, int(documents))
     run: EpochRun | MomentRun
     if specification.by_epochs:
-        checkpoints = open_checkpoints(layout, describe_job(specification.name, resolved, data, hosts), hosts)
+        identity = describe_job(specification.name, resolved, data, hosts)
+        checkpoints = open_checkpoints(layout, environment, identity, hosts)
         run = EpochRun(specification, cluster.current_host, resolved, hosts, checkpoints, device)
     else:
         _logger.info("Checkpoint loading and saving are disabled.")
