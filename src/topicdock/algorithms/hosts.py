@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Doubles = NDArray[np.float64]
+T = TypeVar("T", bound="np.generic[Any]")
 
 
 class Pending(Protocol):
@@ -79,3 +80,13 @@ class OneHost:
 
 
 ALONE: Hosts = OneHost()
+
+
+def share_array(hosts: Hosts, array: NDArray[T]) -> NDArray[T]:
+    """Return the leader's `array`, which on every host has the same shape and type.
+
+    For what is alike on hosts but for rounding, which differs between kinds of processors, and has to be the same.
+    """
+    if hosts.size == 1:
+        return array
+    return np.frombuffer(hosts.share(array.tobytes()), array.dtype).reshape(array.shape)

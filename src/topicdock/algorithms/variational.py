@@ -18,7 +18,7 @@ from topicdock.algorithms.batch_sources import AnyBatch, open_source
 from topicdock.algorithms.batches import BatchSettings, Shards
 from topicdock.algorithms.device_kernels import quick_products
 from topicdock.algorithms.exchange import Alone, Exchange, Together
-from topicdock.algorithms.hosts import ALONE, Hosts
+from topicdock.algorithms.hosts import ALONE, Hosts, share_array
 from topicdock.algorithms.loss_sums import Figure, LossSums
 from topicdock.algorithms.optimizers import Optimizer
 from topicdock.algorithms.prior import Prior
@@ -185,7 +185,8 @@ class VariationalTrainer:
 
     def coherence(self) -> float:
         """Return the mean NPMI of the topics as they stand, by up to 20,000 of each host's training documents."""
-        return float(np.mean(npmi(self._sample, self.network.top_words(_COHERENCE_WORDS), self._hosts.sum)))
+        top_words = share_array(self._hosts, self.network.top_words(_COHERENCE_WORDS))
+        return float(np.mean(npmi(self._sample, top_words, self._hosts.sum)))
 
     @cached_property
     def _sample(self) -> Documents:

@@ -112,7 +112,7 @@ def _finish(
     """Score and describe a fitted model, and save it if there is a `layout`: the leader's of several hosts."""
     began = time.perf_counter()
     training = {**run.score(data.validation), "documents": documents}
-    topics = TopicReport.of(model, data.train, data.word_vectors, hosts.sum)
+    topics = TopicReport.of(model, data.train, data.word_vectors, hosts)
     topics.log(with_vocabulary=data.vocabulary is not None)
     report = Report(model, data.train if hosts.size == 1 else gather_sample(data.train, hosts))
     training |= topics.summary() | report.figures(topics, run.losses)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from topicdock.algorithms.hosts import Hosts, share_array
 from topicdock.corpus.documents import Documents
 from topicdock.corpus.word_vectors import WordVectors
 from topicdock.evaluation import Doubles, halve, log_likelihood, npmi, topic_diversity, topic_uniqueness, wetc
@@ -43,18 +44,15 @@ class TopicReport:
         model: TopicModel,
         documents: Documents,
         word_vectors: WordVectors | None,
-        total: Callable[[Doubles], Doubles],
+        hosts: Hosts,
     ) -> TopicReport:
-        """Judge `model` by the documents that it was fitted to, and by word vectors if there are any.
-
-        `total` adds up an array over the hosts that share the documents.
-        """
-        top_words = model.top_words(LOGGED_WORDS)
+        """Judge `model` by the documents that it was fitted to, which `hosts` share, and by word vectors, if any."""
+        top_words = share_array(hosts, model.top_words(LOGGED_WORDS))
         return cls(
             [[model.word(word) for word in topic] for topic in top_words],
             topic_uniqueness(top_words).tolist(),
-            npmi(documents, top_words[:, :_COHERENCE_WORDS], total).tolist(),
-            topic_diversity(model.top_words(_DIVERSITY_WORDS)),
+            npmi(documents, top_words[:, :_COHERENCE_WORDS], hosts.sum).tolist(),
+            topic_diversity(share_array(hosts, model.top_words(_DIVERSITY_WORDS))),
             None if word_vectors is None else wetc(word_vectors.vectors, top_words).tolist(),
             _list_near(model) if isinstance(model, EmbeddedTopicModel) else None,
         )
