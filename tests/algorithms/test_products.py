@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -48,11 +50,13 @@ def test_an_affine_map_has_the_gradients_of_its_formula() -> None:
         torch.testing.assert_close(tensor.grad, other.grad)
 
 
-@pytest.mark.parametrize("used", [3, 20, 64])
+@pytest.mark.parametrize("multiple", [1, 4])
+@pytest.mark.parametrize("used", [0, 3, 20, 64])
 def test_units_that_no_document_reaches_are_left_out_and_nothing_changes(
-    used: int, monkeypatch: pytest.MonkeyPatch
+    used: int, multiple: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(products, "_LARGE", 1)
+    monkeypatch.setattr(products, "_MULTIPLE", multiple)
     sizes: list[int] = []
     multiply = products.product
 
@@ -72,7 +76,7 @@ def test_units_that_no_document_reaches_are_left_out_and_nothing_changes(
     torch.testing.assert_close(output, expected)
     for tensor, other in zip(ours, plain, strict=True):
         torch.testing.assert_close(tensor.grad, other.grad)
-    assert sizes == [used, 20, 9]  # what is summed over: units, outputs, documents
+    assert sizes == [math.ceil(used / multiple) * multiple, 20, 9]  # what is summed over: units, outputs, documents
 
 
 def test_what_is_not_a_number_is_not_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

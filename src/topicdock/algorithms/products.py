@@ -7,6 +7,7 @@ operations a second by oneDNN and 105 by MKL. Both round as float32 does.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -20,6 +21,8 @@ _PER_NUMBER = 64
 """Multiplications in the time that a simple operation on one number takes."""
 _LARGE = 1 << 16
 """Numbers in a block from which on it is looked through for columns of zeros."""
+_MULTIPLE = 64
+"""Of which the number of gathered columns is one: oneDNN prepares, and keeps, a kernel for each shape it meets."""
 _MOST = 0.8
 """Of the columns: where more are used, to gather them costs more than to multiply zeros."""
 
@@ -79,11 +82,14 @@ class _Affine(torch.autograd.Function):
 
 
 def _used(block: Tensor) -> Tensor | None:
-    """Return the numbers of the columns that are not all zeros; None where leaving out the others is not worth it."""
+    """Return the numbers of columns beside which all are zeros; None where leaving those out is not worth it."""
     if block.numel() < _LARGE or block.device.type != "cpu":  # which would have to be waited for
         return None
-    columns = (block.abs().amax(0) != 0).nonzero().squeeze(1)  # what is not a number is used
-    return columns if len(columns) < _MOST * block.shape[1] else None
+    used = block.abs().amax(0) != 0  # what is not a number is used
+    columns = math.ceil(int(used.sum()) / _MULTIPLE) * _MULTIPLE
+    if columns > _MOST * block.shape[1]:
+        return None
+    return used.byte().argsort(descending=True, stable=True)[:columns]
 
 
 def _place(part: Tensor, dimension: int, places: Tensor, length: int) -> Tensor:
