@@ -177,7 +177,7 @@ def test_a_hundred_documents_are_not_learned_by_heart() -> None:
 def test_a_hundred_passes_are_the_most_and_weights_decay_less_where_documents_are_many() -> None:
     few, many = (settings().plan(documents) for documents in (100, 100_000))
     assert (few.epochs, many.epochs) == (100, 8)
-    assert (few.weight_decay, many.weight_decay) == (1e-2, 1e-5)
+    assert (few.weight_decay, many.weight_decay) == (1e-2, 1e-8)
     assert settings(recipe="authors").plan(100).weight_decay == 1.2e-6
     assert settings(epochs=429, weight_decay=0).plan(100).epochs == 429
 

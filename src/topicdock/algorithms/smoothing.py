@@ -15,6 +15,8 @@ from topicdock.algorithms.hosts import ALONE, Hosts
 from topicdock.corpus.documents import AnyDocuments, as_documents
 
 _ADDED = (0.5, 1.0, 2.0, 4.0, 8.0)
+_WORTH = 0.01
+"""Nats a word by which more has to be better than less."""
 _BLOCK = 4096
 
 
@@ -31,8 +33,10 @@ def word_frequencies(counts: AnyDocuments, hosts: Hosts = ALONE) -> NDArray[np.f
         for half in range(2):
             halves[half] += block[half::2].sum(axis=0, dtype=np.float64).A1
     halves = hosts.sum(halves.ravel()).reshape(halves.shape)
-    best = min(_ADDED, key=lambda added: _surprise(halves, added))
-    frequencies: NDArray[np.float32] = _normalise(halves.sum(axis=0) + best).astype(np.float32)
+    surprises = np.array([_surprise(halves, added) for added in _ADDED])
+    enough = surprises <= surprises.min() + _WORTH * halves.sum()
+    added = _ADDED[int(np.argmax(enough))]  # the least that is
+    frequencies: NDArray[np.float32] = _normalise(halves.sum(axis=0) + added).astype(np.float32)
     return frequencies
 
 

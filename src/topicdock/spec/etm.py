@@ -183,7 +183,7 @@ class ETMHyperparameters(Hyperparameters):
         float("inf"), ge=1e-3, description="Largest Euclidean norm of the whole gradient; Inf is no limit."
     )
     weight_decay: Annotated[AutoNumber, Tunable(0.0, 1.0)] = Field(
-        None, ge=0.0, le=1.0, description="L2 regularisation of the weights, biases included; auto is 1 over documents."
+        None, ge=0.0, le=1.0, description="L2 regularisation of weights and biases; auto is 100 / documents squared."
     )
     sub_sample: Number = Field(1.0, ge=0.0, le=1.0, description="The share of the documents, drawn anew each epoch.")
     seed: Integer = Field(0, ge=0, le=2**31 - 1, description="Fixes everything random; the same seed, the same model.")
@@ -274,7 +274,7 @@ class ETMHyperparameters(Hyperparameters):
 
         Left to us, the batches of all hosts together are what the batch of one host would be.
         """
-        decay = 1 / max(documents, 1) if self.weight_decay is None else self.weight_decay
+        decay = min(1.0, 100 / max(documents, 1) ** 2) if self.weight_decay is None else self.weight_decay
         documents = math.ceil(self.sub_sample * documents)  # of an epoch
         whole = min(_BATCH, max(_LEAST_BATCH, documents // _LEAST_BATCHES), documents)
         size = self.mini_batch_size or math.ceil(whole / hosts)
