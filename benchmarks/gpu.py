@@ -32,6 +32,7 @@ from topicdock.algorithms.loss_sums import LossSums
 from topicdock.algorithms.threads import use_available_cores
 from topicdock.corpus.documents import as_documents
 from topicdock.evaluation import npmi, perplexity, topic_uniqueness
+from topicdock.spec.corpus_size import CorpusSize
 from topicdock.spec.registry import ALGORITHMS
 
 _WORDS = 60
@@ -122,7 +123,7 @@ def _open(algorithm: str, counts: csr_matrix, topics: int, batch: int, device: t
     if algorithm == "etm":
         given |= {"initial_embeddings": "random", "initial_topics": "random"}
     hyperparameters: Any = specification.hyperparameters.parse(given)
-    hyperparameters = hyperparameters.resolve(counts.shape[0])
+    hyperparameters = hyperparameters.resolve(CorpusSize(counts.shape[0], float(counts.sum())))
     module = importlib.import_module(specification.module)
     more = (None,) if specification.takes_word_vectors else ()
     plan = hyperparameters.plan(counts.shape[0])

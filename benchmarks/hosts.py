@@ -48,6 +48,7 @@ def work(rank: int, options: argparse.Namespace) -> dict[str, float]:
     from topicdock.algorithms.hosts import ALONE, Hosts
     from topicdock.algorithms.ntm import _Trainer
     from topicdock.corpus.documents import InMemory
+    from topicdock.spec.corpus_size import CorpusSize
     from topicdock.spec.ntm import NTMHyperparameters
 
     torch.set_num_threads(1)
@@ -59,9 +60,9 @@ def work(rank: int, options: argparse.Namespace) -> dict[str, float]:
     given = {
         "num_topics": options.topics, "feature_dim": options.vocabulary, "mini_batch_size": options.batch, "epochs": 3,
     }  # fmt: skip
-    trainer = _Trainer(
-        InMemory(counts), settings := NTMHyperparameters.parse(given), settings.plan(counts.shape[0]), hosts
-    )
+    size = CorpusSize(counts.shape[0] * hosts.size, float(counts.sum()) * hosts.size)
+    settings = NTMHyperparameters.parse(given).resolve(size, hosts.size)
+    trainer = _Trainer(InMemory(counts), settings, settings.plan(counts.shape[0]), hosts)
     trainer.train_epoch()
     sent, began = _count_sent(), time.perf_counter()
     trainer.train_epoch()

@@ -31,6 +31,7 @@ from topicdock.algorithms.ntm import _Trainer
 from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.products import product
 from topicdock.algorithms.threads import use_available_cores
+from topicdock.spec.corpus_size import CorpusSize
 from topicdock.spec.ntm import NTMHyperparameters
 
 
@@ -111,8 +112,9 @@ def _ours(counts: csr_matrix, arguments: argparse.Namespace):  # type: ignore[no
         {
             "num_topics": arguments.topics, "feature_dim": counts.shape[1], "mini_batch_size": arguments.batch,
             "sub_sample": min(1.0, arguments.steps * arguments.batch / counts.shape[0]),
+            "epochs": 1,  # or the first steps would be without the priors on W
         }
-    )  # fmt: skip
+    ).resolve(CorpusSize(counts.shape[0], float(counts.sum())))  # fmt: skip
     trainer = _Trainer(counts, hyperparameters, hyperparameters.plan(counts.shape[0]))
 
     def run() -> int:

@@ -14,6 +14,7 @@ from topicdock.algorithms.batches import iterate
 from topicdock.algorithms.etm import _Trainer
 from topicdock.algorithms.variational import UNWATCHED
 from topicdock.corpus.documents import as_documents
+from topicdock.spec.corpus_size import CorpusSize
 from topicdock.spec.etm import ETMHyperparameters
 
 COUNTS = planted_corpus(250)
@@ -23,7 +24,7 @@ def trainer_of(**given: Any) -> _Trainer:
     """Return a trainer with the authors' settings, but for a batch of 100 documents."""
     chosen = ETMHyperparameters.parse(
         {"num_topics": 4, "feature_dim": 40, "recipe": "authors", "batch_size": 100, **given}
-    ).resolve(250)
+    ).resolve(CorpusSize(250, COUNTS.sum()))
     return _Trainer(as_documents(COUNTS), chosen, chosen.plan(250), None)
 
 

@@ -12,16 +12,15 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 
 from tests.models import random_counts
-from topicdock.algorithms.batches import Batch, BatchSettings, iterate, split
+from topicdock.algorithms.batches import Batch, BatchSettings, iterate, share_of_short, split
 from topicdock.algorithms.decoder import Decoder
 from topicdock.algorithms.encoder import BatchNorm
 from topicdock.algorithms.hosts import ALONE
-from topicdock.algorithms.ntm import _Trainer
 from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.sparse import SparseLayer
-from topicdock.algorithms.variational import background, one_cycle_factor
+from topicdock.algorithms.survey import background
+from topicdock.algorithms.variational import one_cycle_factor
 from topicdock.corpus.documents import InMemory
-from topicdock.spec.ntm import NTMHyperparameters
 
 EMPTY = csr_matrix((1, 30), dtype=np.float32)
 COUNTS = vstack([random_counts(4, 30), EMPTY, random_counts(2, 30, seed=2)]).tolil()
@@ -132,6 +131,21 @@ def test_a_split_document_is_the_sum_of_its_parts() -> None:
     assert 0 < both < (counts.data > 1).sum()
 
 
+def test_of_a_short_document_more_is_shown_and_all_is_predicted() -> None:
+    counts = csr_matrix(np.ones((2000, 8), np.float32))
+    seen, predicted = split(counts, np.random.default_rng(0), 1.0)
+    assert (predicted != counts).nnz == 0
+    assert 0.57 < seen.sum() / counts.sum() < 0.63  # the mean of 0.3 to 0.9
+
+
+def test_between_short_and_long_documents_there_is_no_leap() -> None:
+    assert [share_of_short(length) for length in (1.0, 10.0, 15.0, 20.0, 145.0)] == [1.0, 1.0, 0.5, 0.0, 0.0]
+    counts = csr_matrix(np.ones((4000, 15), np.float32))
+    _, predicted = split(counts, np.random.default_rng(0), 0.5)
+    whole = np.diff(predicted.indptr) == 15
+    assert 0.47 < whole.mean() < 0.55  # a half, and a few of which nothing happened to be shown
+
+
 SETTINGS = BatchSettings(16, 1.0, 0, "log1p", predict_unseen=False, join_last=False)
 
 
@@ -190,17 +204,3 @@ def test_the_learning_rate_rises_for_a_tenth_and_falls_to_nothing() -> None:
     assert [one_cycle_factor(done) for done in (0.05, 0.1)] == [0.5, 1.0]
     assert one_cycle_factor(0.55) == pytest.approx(0.5)
     assert one_cycle_factor(0.0) == one_cycle_factor(1.0) == 1e-3
-
-
-def test_the_priors_on_the_decoder_have_the_gradients_of_their_formulas() -> None:
-    counts = random_counts(20, 30)
-    given = {"num_topics": "3", "feature_dim": "30", "projection_precision": "0.7", "projection_exclusivity": "0.4"}
-    hyperparameters = NTMHyperparameters.parse(given).resolve(20)
-    trainer = _Trainer(counts, hyperparameters, hyperparameters.plan(20))
-    weight = random(3, 30, seed=0).requires_grad_()
-    positive = torch.relu(weight)
-    shared = sum((positive[k] * positive[other]).sum() for k in range(3) for other in range(k))
-    ((0.7 / 2 * (weight**2).sum() + 0.4 * shared) / 20).backward()  # type: ignore[no-untyped-call]
-    gradient = torch.zeros(3, 30)
-    trainer._add_prior(weight.detach(), gradient)
-    torch.testing.assert_close(gradient, weight.grad)

@@ -30,8 +30,11 @@ _PREPARED_COUNTS = 1 << 22
 """Non-zeros that are laid out at a time, about; each takes some hundred bytes."""
 _PREPARED_COLUMNS = 1 << 18
 """Batches times words of the vocabulary that are laid out at a time; each takes some tens of bytes."""
-SEEN_SHARE = (0.1, 0.6)
-"""Between which bounds the share of a document that the encoder sees is drawn."""
+SEEN_SHARE, SEEN_SHARE_SHORT = (0.1, 0.6), (0.3, 0.9)
+"""Between which bounds the share of a document that the encoder sees is drawn, of a long one and a short one."""
+_SHORT, _LONG = 10.0, 20.0
+"""Words up to which documents are short: 0.6 of fewer are less than six, too few to tell a topic by; and from which on
+they are long."""
 DIVIDED = 0.6
 """Of the words that occur more than once, the share whose occurrences are divided one by one."""
 
@@ -105,6 +108,8 @@ class BatchSettings:
     predict_unseen: bool
     join_last: bool
     by_word: bool = False
+    short: float = 0.0
+    """The share of the documents that are divided as short ones, see :func:`split`."""
     shards: Shards | None = None
 
     def draw(self, documents: int) -> int:
@@ -198,7 +203,7 @@ def _prepare(
     counts: csr_matrix, bounds: list[int], settings: BatchSettings, generator: np.random.Generator
 ) -> list[Batch]:
     """Lay out some thousands of documents as batches that begin at `bounds`, all at once as far as possible."""
-    seen, predicted = split(counts, generator) if settings.predict_unseen else (counts, counts)
+    seen, predicted = split(counts, generator, settings.short) if settings.predict_unseen else (counts, counts)
     shown = show(seen, settings.encoder_input)
     by_word = group_by_word(shown, bounds)
     documents, vocabulary_size = predicted.shape
@@ -242,20 +247,38 @@ def show(counts: csr_matrix, encoder_input: EncoderInput) -> csr_matrix:
     return to_frequencies(counts) if encoder_input == "frequencies" else counts
 
 
-def split(counts: csr_matrix, generator: np.random.Generator) -> tuple[csr_matrix, csr_matrix]:
-    """Divide documents at random into two parts that add up to `counts`, shape (D, V).
+def share_of_short(mean_length: float) -> float:
+    """Return what share of documents to divide as short ones, where the mean document has so many words.
 
-    A share of each document, drawn between 0.1 and 0.6, goes to the first part. Words come in bursts: a word that has
-    occurred is likely to occur again. So a word mostly goes to one part with all its occurrences, and the other part
-    has to be told from other words; only some of the words that occur more than once are divided occurrence by
-    occurrence.
+    Up to 10 words all, from 20 on none, and in between some, so that there is no leap. It is the mean that counts: the
+    few short ones among long documents need no help.
     """
-    share = np.repeat(generator.uniform(*SEEN_SHARE, counts.shape[0]).astype(np.float32), np.diff(counts.indptr))
-    first = counts.data * (generator.random(counts.nnz, dtype=np.float32) < share)
+    return min(1.0, max(0.0, (_LONG - mean_length) / (_LONG - _SHORT)))
+
+
+def split(
+    counts: csr_matrix, generator: np.random.Generator, short_share: float = 0.0
+) -> tuple[csr_matrix, csr_matrix]:
+    """Divide documents, shape (D, V), at random into what an encoder is shown and what is to be predicted from it.
+
+    A share of each document, drawn between 0.1 and 0.6, is shown, and the rest predicted. Words come in bursts: a word
+    that has occurred is likely to occur again. So a word mostly goes to one part with all its occurrences, and the
+    other part has to be told from other words; only some of the words that occur more than once are divided occurrence
+    by occurrence.
+
+    Of a short document so little says nothing about the rest. Of the share `short_share` of the documents, drawn at
+    random, between 0.3 and 0.9 is shown, and all predicted.
+    """
+    different = np.diff(counts.indptr)
+    short = generator.random(counts.shape[0]) < short_share if short_share else np.zeros(counts.shape[0], bool)
+    lowest, highest = (np.where(short, *bounds) for bounds in zip(SEEN_SHARE_SHORT, SEEN_SHARE, strict=True))
+    share = np.repeat(generator.uniform(lowest, highest).astype(np.float32), different)
+    shown = counts.data * (generator.random(counts.nnz, dtype=np.float32) < share)
     repeated = np.flatnonzero(counts.data >= 2)
     repeated = repeated[generator.random(len(repeated), dtype=np.float32) < DIVIDED]
-    first[repeated] = generator.binomial(counts.data[repeated].astype(np.int64), share[repeated])
-    return _with_values(counts, first), _with_values(counts, counts.data - first)
+    shown[repeated] = generator.binomial(counts.data[repeated].astype(np.int64), share[repeated])
+    predicted = np.where(np.repeat(short, different), counts.data, counts.data - shown)
+    return _with_values(counts, shown), _with_values(counts, predicted)
 
 
 def _with_values(counts: csr_matrix, values: NDArray[np.float32]) -> csr_matrix:

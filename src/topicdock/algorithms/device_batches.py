@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from topicdock.algorithms.batches import DIVIDED, SEEN_SHARE, BatchSettings, EncoderInput
+from topicdock.algorithms.batches import DIVIDED, SEEN_SHARE, SEEN_SHARE_SHORT, BatchSettings, EncoderInput
 from topicdock.corpus.documents import AnyDocuments, as_documents
 
 _PREPARED_DOCUMENTS = 1 << 14
@@ -243,8 +243,7 @@ def _lay_out(
     words, counts = corpus.words[places_there], corpus.counts[places_there]
     seen, predicted = counts, counts
     if settings.predict_unseen and generator is not None:
-        seen = _divide(counts, row_of, len(rows), generator)
-        predicted = counts - seen
+        seen, predicted = _divide(counts, row_of, len(rows), settings.short, generator)
     sums = _sum_documents(predicted, own_starts)
     shares = predicted / sums.clamp(min=1e-30)[row_of]
     shown = _show(seen, settings.encoder_input, own_starts, row_of)
@@ -265,17 +264,23 @@ def _lay_out(
     return batches
 
 
-def _divide(counts: Tensor, row_of: Tensor, documents: int, generator: torch.Generator) -> Tensor:
-    """Return what of `counts` the encoder sees: see :func:`topicdock.algorithms.batches.split`."""
-    least, most = SEEN_SHARE
+def _divide(
+    counts: Tensor, row_of: Tensor, documents: int, short_share: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Return what of `counts` the encoder sees, and what is predicted: see :mod:`topicdock.algorithms.batches`."""
 
     def draw(number: int) -> Tensor:
         return torch.rand(number, generator=generator, device=counts.device)
 
-    share = (draw(documents) * (most - least) + least)[row_of]
+    (least, most), (least_short, most_short) = SEEN_SHARE, SEEN_SHARE_SHORT
+    short, drawn = draw(documents) < short_share, draw(documents)
+    share = torch.where(
+        short, drawn * (most_short - least_short) + least_short, drawn * (most - least) + least
+    )[row_of]  # fmt: skip
     whole = counts * (draw(len(counts)) < share)
     divided = torch.binomial(counts.floor(), share, generator=generator)
-    return torch.where((counts >= 2) & (draw(len(counts)) < DIVIDED), divided, whole)
+    seen = torch.where((counts >= 2) & (draw(len(counts)) < DIVIDED), divided, whole)
+    return seen, torch.where(short[row_of], counts, counts - seen)
 
 
 def _show(seen: Tensor, encoder_input: EncoderInput, starts: Tensor, row_of: Tensor) -> Tensor:

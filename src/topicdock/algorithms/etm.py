@@ -34,7 +34,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from topicdock.algorithms.batches import BatchSettings
+from topicdock.algorithms.batches import BatchSettings, share_of_short
 from topicdock.algorithms.device_optimizer import optimizer_for
 from topicdock.algorithms.early_stopping import EarlyStopping
 from topicdock.algorithms.embedded import EmbeddedNetwork, Floats, Prices, Space, draw_embeddings
@@ -47,7 +47,8 @@ from topicdock.algorithms.progress import Reporter, SilentReporter
 from topicdock.algorithms.smoothing import word_frequencies
 from topicdock.algorithms.snapshots import Keeper, NoKeeper
 from topicdock.algorithms.spectral import cluster, embed_words
-from topicdock.algorithms.variational import Annealing, VariationalTrainer, expected_share
+from topicdock.algorithms.survey import expected_share, measure
+from topicdock.algorithms.variational import Annealing, VariationalTrainer
 from topicdock.corpus.documents import AnyDocuments, Documents, as_documents
 from topicdock.corpus.word_vectors import WordVectors
 from topicdock.errors import AlgorithmError
@@ -107,9 +108,9 @@ def fit(
     AlgorithmError
         The loss left the finite numbers.
     """
-    documents = int(hosts.sum(np.array([float(counts.shape[0])]))[0])
-    hyperparameters = hyperparameters.resolve(documents, hosts.size)
-    plan = hyperparameters.plan(documents, hosts.size)
+    corpus = measure(counts, hosts)
+    hyperparameters = hyperparameters.resolve(corpus, hosts.size)
+    plan = hyperparameters.plan(corpus.documents, hosts.size)
     trainer = _Trainer(as_documents(counts), hyperparameters, plan, word_vectors, hosts, device)
     outcome = train(
         trainer, plan.epochs, EarlyStopping(plan.num_patience_epochs, hyperparameters.tolerance),
@@ -138,7 +139,7 @@ class _Trainer(VariationalTrainer):
         hosts: Hosts = ALONE,
         device: torch.device | None = None,
     ) -> None:
-        h = hyperparameters
+        h, corpus = hyperparameters, measure(counts, hosts)
         generator = torch.Generator().manual_seed(h.seed)
         frequencies = word_frequencies(counts, hosts)
         space = _begin(counts, h, word_vectors, frequencies, generator, hosts)
@@ -162,14 +163,14 @@ class _Trainer(VariationalTrainer):
         ))  # fmt: skip
         batching = BatchSettings(
             plan.mini_batch_size, h.sub_sample, h.seed, h.encoder_input, h.predict_unseen,
-            join_last=h.posterior_batch_norm, by_word=True,
+            join_last=h.posterior_batch_norm, by_word=True, short=share_of_short(corpus.words / corpus.documents),
         )  # fmt: skip
         super().__init__(
             counts, network, Prior.laplace(h.prior_alpha, h.num_topics) if h.prior == "dirichlet" else Prior(1.0),
             optimizer, batching, epochs=plan.epochs, generator=generator,
             schedule=_schedule(h), hosts=hosts, device=device,
         )  # fmt: skip
-        self._documents = float(hosts.sum(np.array([float(counts.shape[0])]))[0])
+        self._documents = float(corpus.documents)
 
     def add_priors(self) -> None:
         """Add the gradient, in nats a document, of what holds b to the words' frequencies.

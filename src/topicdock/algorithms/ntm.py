@@ -30,10 +30,9 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from topicdock.algorithms.batch_sources import AnyBatch
-from topicdock.algorithms.batches import BatchSettings
+from topicdock.algorithms.batches import BatchSettings, share_of_short
 from topicdock.algorithms.device_optimizer import optimizer_for
 from topicdock.algorithms.early_stopping import EarlyStopping
 from topicdock.algorithms.encoder import EncoderSettings
@@ -44,9 +43,11 @@ from topicdock.algorithms.network import Network
 from topicdock.algorithms.optimizers import OptimizerSettings, Parameter
 from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.progress import Reporter, SilentReporter
+from topicdock.algorithms.projection_prior import ProjectionPrior
 from topicdock.algorithms.snapshots import Keeper, NoKeeper
+from topicdock.algorithms.survey import background, expected_share, measure
 from topicdock.algorithms.threads import one_thread, threads_for
-from topicdock.algorithms.variational import VariationalTrainer, Watch, background, expected_share
+from topicdock.algorithms.variational import VariationalTrainer, Watch
 from topicdock.corpus.documents import AnyDocuments, Documents, as_documents
 from topicdock.errors import AlgorithmError
 from topicdock.model import Metadata, NeuralTopicModel
@@ -94,9 +95,9 @@ def fit(
     AlgorithmError
         The loss left the finite numbers.
     """
-    documents = int(hosts.sum(np.array([float(counts.shape[0])]))[0])
-    hyperparameters = hyperparameters.resolve(documents, hosts.size)
-    plan = hyperparameters.plan(documents, hosts.size)
+    corpus = measure(counts, hosts)
+    hyperparameters = hyperparameters.resolve(corpus, hosts.size)
+    plan = hyperparameters.plan(corpus.documents, hosts.size)
     trainer = _Trainer(as_documents(counts), hyperparameters, plan, hosts, device)
     outcome = train(
         trainer, plan.epochs, EarlyStopping(plan.num_patience_epochs, hyperparameters.tolerance),
@@ -125,6 +126,7 @@ class _Trainer(VariationalTrainer):
         device: torch.device | None = None,
     ) -> None:
         h = self._hyperparameters = hyperparameters
+        corpus = measure(counts, hosts)
         generator = torch.Generator().manual_seed(h.seed)
         settings = EncoderSettings(
             h.feature_dim, h.num_topics, h.layer_sizes(), h.encoder_layers_activation,
@@ -141,13 +143,17 @@ class _Trainer(VariationalTrainer):
         batching = BatchSettings(
             plan.mini_batch_size, h.sub_sample, h.seed, h.encoder_input, h.predict_unseen,
             join_last=h.posterior_batch_norm or h.batch_norm,
+            short=share_of_short(corpus.words / corpus.documents),
         )  # fmt: skip
         super().__init__(
             counts, network, Prior.laplace(h.prior_alpha, h.num_topics) if h.prior == "dirichlet" else Prior(1.0),
             optimizer, batching, epochs=plan.epochs, schedule=h.learning_rate_schedule, generator=generator,
             hosts=hosts, device=device,
         )  # fmt: skip
-        self._documents = int(hosts.sum(np.array([float(counts.shape[0])]))[0])
+        self._projection_prior = ProjectionPrior(
+            h.projection_precision, h.projection_exclusivity or 0.0, corpus.documents
+        )
+        self._done = 0.0
 
     def _parameters(self, network: Network) -> list[Parameter]:
         parameters = []
@@ -160,6 +166,7 @@ class _Trainer(VariationalTrainer):
 
     @one_thread()
     def _step(self, batch: AnyBatch, size: int, done: float, watch: Watch) -> tuple[list[Figure], bool, bool]:
+        self._done = done
         return super()._step(batch, size, done, watch)
 
     def add_priors(self) -> None:
@@ -167,23 +174,4 @@ class _Trainer(VariationalTrainer):
         decoder = self.network.weights["decoder"]
         if decoder.grad is not None:
             with threads_for(decoder.numel()):
-                self._add_prior(decoder.detach()[:-1], decoder.grad[:-1])
-
-    def _add_prior(self, weight: Tensor, gradient: Tensor) -> None:
-        """Add the gradients of the priors on W to `gradient`; `weight` is W transposed, shape (K, V).
-
-        In nats per document: ``precision / 2 |W|^2 / D``, and ``exclusivity / D`` times the sum over words and pairs of
-        topics of the product of their weights, where both are positive.
-        """
-        documents = self._documents
-        precision, exclusivity = (
-            self._hyperparameters.projection_precision,
-            self._hyperparameters.projection_exclusivity,
-        )
-        if precision:
-            gradient.add_(weight, alpha=precision / documents)
-        if exclusivity:
-            positive = torch.relu(weight)
-            total = positive.sum(0)
-            gradient.sub_(positive, alpha=exclusivity / documents)
-            gradient.addcmul_(positive.sign_(), total, value=exclusivity / documents)
+                self._projection_prior.add(decoder.detach()[:-1], decoder.grad[:-1], self._done)

@@ -18,7 +18,7 @@ from topicdock.algorithms.batch_sources import AnyBatch, open_source
 from topicdock.algorithms.batches import BatchSettings, Shards
 from topicdock.algorithms.device_kernels import quick_products
 from topicdock.algorithms.exchange import Alone, Exchange, Together
-from topicdock.algorithms.hosts import ALONE, Hosts, share_array
+from topicdock.algorithms.hosts import Hosts, share_array
 from topicdock.algorithms.loss_sums import Figure, LossSums
 from topicdock.algorithms.optimizers import Optimizer
 from topicdock.algorithms.prior import Prior
@@ -26,7 +26,11 @@ from topicdock.algorithms.progress import Losses
 from topicdock.algorithms.snapshots import Snapshot
 from topicdock.algorithms.state import below, overwrite, to_arrays
 from topicdock.algorithms.threads import one_thread
-from topicdock.corpus.documents import AnyDocuments, Documents, as_documents, count_holders, count_occurrences
+from topicdock.corpus.documents import (
+    AnyDocuments,
+    Documents,
+    as_documents,
+)
 from topicdock.evaluation import npmi
 
 _SCORING_BATCH, _SCORING_BATCH_ON_DEVICE = 1024, 1 << 14
@@ -280,17 +284,3 @@ def one_cycle_factor(done: float) -> float:
     if done < _WARM_UP:
         return max(done / _WARM_UP, _LEAST_FACTOR)
     return max(0.5 * (1 + math.cos(math.pi * (done - _WARM_UP) / (1 - _WARM_UP))), _LEAST_FACTOR)
-
-
-def expected_share(counts: AnyDocuments, batch: int, hosts: Hosts = ALONE) -> float:
-    """Return the share of the vocabulary that `batch` documents of all hosts can be expected to hold."""
-    sums = hosts.sum(np.append(count_holders(as_documents(counts)), float(counts.shape[0])))
-    held_by = sums[:-1] / sums[-1]
-    return float(np.mean(-np.expm1(batch * np.log1p(-np.minimum(held_by, 1 - 1e-9)))))
-
-
-def background(counts: AnyDocuments, hosts: Hosts = ALONE) -> NDArray[np.float32]:
-    """Return the log of each word's frequency in all hosts' documents, shape (V,), half an occurrence added to each."""
-    occurrences = hosts.sum(count_occurrences(as_documents(counts))) + 0.5
-    log_frequencies: NDArray[np.float32] = np.log(occurrences / occurrences.sum()).astype(np.float32)
-    return log_frequencies

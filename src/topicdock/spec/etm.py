@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field
 
 from topicdock.corpus.media_types import CSV, JSON, JSONLINES, RECORDIO
 from topicdock.spec.algorithm import Channel, Metric, Specification
+from topicdock.spec.corpus_size import CorpusSize
 from topicdock.spec.hyperparameters import (
     Alias,
     AutoInteger,
@@ -217,11 +218,9 @@ class ETMHyperparameters(Hyperparameters):
         10.0, ge=0.01, le=1000.0, description="A factor on the learning rate of everything that beta is made of."
     )
     probability_floor: Number = Field(
-        0.0,
-        ge=0.0,
-        le=0.01,
+        0.0, ge=0.0, le=0.01,
         description="Added to every probability before its logarithm; a word that is rarer costs no more than this.",
-    )
+    )  # fmt: skip
     topic_exclusivity: Number = Field(
         0.2,
         ge=0.0,
@@ -265,9 +264,9 @@ class ETMHyperparameters(Hyperparameters):
             return biased and self.num_topics >= _BACKGROUND_FROM
         return self.background_topic == "true"
 
-    def resolve(self, documents: int, hosts: int = 1) -> Self:
-        """Return these hyperparameters with every ``auto`` that depends on the documents and hosts replaced."""
-        return self.model_copy(update=asdict(self.plan(documents, hosts)))
+    def resolve(self, corpus: CorpusSize, hosts: int = 1) -> Self:
+        """Return these hyperparameters with every ``auto`` that depends on the corpus and hosts replaced."""
+        return self.model_copy(update=asdict(self.plan(corpus.documents, hosts)))
 
     def plan(self, documents: int, hosts: int = 1) -> Plan:
         """Return batch size of each host, epochs, patience and decay for a corpus of `documents` that `hosts` share.

@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 
 from topicdock.errors import CustomerError
 from topicdock.spec import values
+from topicdock.spec.corpus_size import CorpusSize
 
 Integer = Annotated[int, BeforeValidator(values.parse_int)]
 Number = Annotated[float, BeforeValidator(values.parse_float)]
@@ -128,8 +129,8 @@ class Hyperparameters(BaseModel):
             )
         return parsed
 
-    def resolve(self, documents: int, hosts: int = 1) -> Self:
-        """Return these hyperparameters with every ``auto`` that depends on the documents and hosts replaced."""
+    def resolve(self, corpus: CorpusSize, hosts: int = 1) -> Self:
+        """Return these hyperparameters with every ``auto`` that depends on the corpus and hosts replaced."""
         return self
 
     def contradictions(self) -> list[str]:

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 
 from topicdock.corpus.media_types import CSV, JSON, JSONLINES, RECORDIO
 from topicdock.spec.algorithm import Channel, Metric, Specification
+from topicdock.spec.corpus_size import CorpusSize
 from topicdock.spec.hyperparameters import AutoInteger, Boolean, Hyperparameters, Integer, Number, Tunable
 from topicdock.spec.values import parse_word
 
@@ -79,9 +80,9 @@ class LDAHyperparameters(Hyperparameters):
     )
     seed: Integer = Field(0, ge=0, le=2**31 - 1, description="Fixes everything random; the same seed, the same model.")
 
-    def resolve(self, documents: int, hosts: int = 1) -> Self:
-        """Return these hyperparameters with every ``auto`` that depends on the documents and hosts replaced."""
-        return self.model_copy(update={"mini_batch_size": self.mini_batch_size or documents})
+    def resolve(self, corpus: CorpusSize, hosts: int = 1) -> Self:
+        """Return these hyperparameters with every ``auto`` that depends on the corpus and hosts replaced."""
+        return self.model_copy(update={"mini_batch_size": self.mini_batch_size or corpus.documents})
 
 
 _COUNTS = (RECORDIO, CSV, JSONLINES, JSON)  # the built-in reads the first two

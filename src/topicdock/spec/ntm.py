@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field
 
 from topicdock.corpus.media_types import CSV, JSON, JSONLINES, RECORDIO
 from topicdock.spec.algorithm import Channel, Metric, Specification
+from topicdock.spec.corpus_size import CorpusSize
 from topicdock.spec.hyperparameters import (
     AutoInteger,
     AutoNumber,
@@ -155,10 +156,17 @@ class NTMHyperparameters(Hyperparameters):
         "auto is 20 with adam and 1 with the other optimizers.",
     )
     projection_precision: Number = Field(
-        0.3, ge=0.0, le=1000.0, description="The precision of a Gaussian prior on the decoder's weights; 0 is none."
+        0.3,
+        ge=0.0,
+        le=1000.0,
+        description="The precision of a Gaussian prior on the decoder's weights; 0 is none.",
     )
-    projection_exclusivity: Number = Field(
-        0.3, ge=0.0, le=1000.0, description="How much it costs that two topics share a word; 0 is nothing."
+    projection_exclusivity: AutoNumber = Field(
+        None,
+        ge=0.0,
+        le=1000.0,
+        description="How much it costs that two topics share a word; 0 is nothing; auto is 0.4, and less where "
+        "there are fewer than 5 words of text for each weight of the decoder: as many times less as there are fewer.",
     )
     learning_rate_schedule: Annotated[Literal["constant", "one_cycle"], _Word] = Field(
         "one_cycle",
@@ -166,7 +174,8 @@ class NTMHyperparameters(Hyperparameters):
     )
     predict_unseen: Boolean = Field(
         True,
-        description="The encoder sees a random part of a document, another each epoch; the decoder predicts the rest.",
+        description="The encoder sees a random part of a document, another each epoch; the decoder predicts the rest, "
+        "and all where documents have few words.",
     )
     lazy_updates: Boolean = Field(
         True,
@@ -182,12 +191,18 @@ class NTMHyperparameters(Hyperparameters):
             return (max(_LEAST_WIDTH, 2 * self.num_topics),)
         return (3 * self.num_topics, 2 * self.num_topics)
 
-    def resolve(self, documents: int, hosts: int = 1) -> Self:
-        """Return these hyperparameters with every ``auto`` that depends on the documents and hosts replaced."""
+    def resolve(self, corpus: CorpusSize, hosts: int = 1) -> Self:
+        """Return these hyperparameters with every ``auto`` that depends on the corpus and hosts replaced."""
         noise = min(1.0, 10 / self.num_topics) if self.posterior_noise is None else self.posterior_noise
         factor = self.projection_rate_factor or (_ADAM_FACTOR if self.optimizer == "adam" else 1.0)
-        automatic = {"posterior_noise": noise, "projection_rate_factor": factor}
-        return self.model_copy(update={**asdict(self.plan(documents, hosts)), **automatic})
+        price = self.projection_exclusivity
+        known = corpus.words / (_WORDS_A_WEIGHT * self.feature_dim * self.num_topics)
+        automatic = {
+            "posterior_noise": noise,
+            "projection_rate_factor": factor,
+            "projection_exclusivity": _EXCLUSIVITY * min(1.0, known) if price is None else price,
+        }
+        return self.model_copy(update={**asdict(self.plan(corpus.documents, hosts)), **automatic})
 
     def plan(self, documents: int, hosts: int = 1) -> Plan:
         """Return batch size of each host, epochs and patience for a corpus of `documents` that `hosts` share.
@@ -213,6 +228,9 @@ _BATCH, _LEAST_BATCH, _LEAST_BATCHES = 256, 16, 8
 _STEPS, _LEAST_EPOCHS = 1400, 3
 _LEAST_WIDTH = 200
 _ADAM_FACTOR = 20.0
+# A price a weight holds against what the text says of that weight. With less text for it than this, the price would
+# decide by itself, and keep a word from all topics but one, or a topic from all words.
+_EXCLUSIVITY, _WORDS_A_WEIGHT = 0.4, 5.0
 
 _COUNTS = (RECORDIO, CSV, JSONLINES, JSON)  # the built-in reads the first two
 

@@ -19,6 +19,7 @@ from topicdock.contract.logs import configure_logging, parse_level
 from topicdock.contract.stopping import Stopped, StopRequest
 from topicdock.corpus.documents import count_words
 from topicdock.model import TopicModel
+from topicdock.spec.corpus_size import CorpusSize
 from topicdock.spec.registry import choose_algorithm
 from topicdock.training.channels import open_storage
 from topicdock.training.checkpoints import describe_job, open_checkpoints
@@ -80,7 +81,7 @@ def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest) -> N
     words, documents = hosts.sum(np.array([count_words(data.train), float(data.train.shape[0])])).tolist()
     check_has_words(data.train, words)
     device = prepare_device(environment, specification, hyperparameters, data.train, hosts)
-    resolved = hyperparameters.resolve(int(documents), hosts.size).model_dump()
+    resolved = hyperparameters.resolve(CorpusSize(int(documents), words), hosts.size).model_dump()
     log_resolved(final, resolved, int(documents))
     run: EpochRun | MomentRun
     if specification.by_epochs:
