@@ -66,7 +66,9 @@ def assemble(
         names the first such document.
     """
     with np.errstate(over="ignore"):
-        counts = np.require(values, np.float32, ["C", "W"])
+        # What is converted is a copy, which lies in order and may be written to; to ask whether it does takes as long.
+        is_converted = values.dtype != np.float32
+        counts = values.astype(np.float32) if is_converted else np.require(values, np.float32, ["C", "W"])
     indptr = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.add.accumulate(lengths, out=indptr[1:])
     if not _are_counts(counts) or not _are_ids(ids, feature_dim):
