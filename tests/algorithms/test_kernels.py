@@ -18,7 +18,6 @@ from topicdock.algorithms.encoder import BatchNorm
 from topicdock.algorithms.hosts import ALONE
 from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.sparse import SparseLayer
-from topicdock.algorithms.survey import background
 from topicdock.algorithms.variational import one_cycle_factor
 from topicdock.corpus.documents import InMemory
 
@@ -193,11 +192,6 @@ def test_the_laplace_approximation_is_that_of_the_paper() -> None:
     assert Prior.laplace(alpha, topics).variance == pytest.approx(
         1 / alpha * (1 - 2 / topics) + 1 / topics**2 * topics / alpha
     )
-
-
-def test_the_background_is_the_log_of_the_words_frequencies() -> None:
-    counts = csr_matrix(np.array([[2, 0, 1], [1, 0, 0]], np.float32))
-    np.testing.assert_allclose(np.exp(background(counts)), np.array([3.5, 0.5, 1.5]) / 5.5, rtol=1e-6)
 
 
 def test_the_learning_rate_rises_for_a_tenth_and_falls_to_nothing() -> None:

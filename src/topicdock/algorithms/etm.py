@@ -34,6 +34,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from topicdock.algorithms.background_prior import hold_background
 from topicdock.algorithms.batches import BatchSettings, share_of_short
 from topicdock.algorithms.device_optimizer import optimizer_for
 from topicdock.algorithms.early_stopping import EarlyStopping
@@ -63,8 +64,6 @@ _CLUSTER_LOGIT = 8.0
 """By how much a topic, at first, raises the logit of a word at the centre of its cluster."""
 _BACKGROUND_LEAD = 4.0
 """How far the background's mean posterior begins above the other topics'."""
-_BACKGROUND_WORDS = 10.0
-"""As if so many more words for each of the vocabulary had been drawn from the words' frequencies, and from b alone."""
 
 
 def fit(
@@ -173,15 +172,10 @@ class _Trainer(VariationalTrainer):
         self._documents = float(corpus.documents)
 
     def add_priors(self) -> None:
-        """Add the gradient, in nats a document, of what holds b to the words' frequencies.
-
-        Adam takes b of a word that a small corpus hardly has, or not at all, to nothing: no document speaks for it.
-        """
+        """Add the gradient of what holds b to the words' frequencies."""
         bias = self.network.weights.get("background")
         if bias is not None and bias.grad is not None:
-            drawn = _BACKGROUND_WORDS * len(bias)
-            surplus = torch.softmax(bias.detach(), 0) - self.network.frequencies
-            bias.grad.add_(surplus, alpha=drawn / self._documents)
+            hold_background(bias.detach(), bias.grad, self.network.frequencies, self._documents)
 
 
 def _schedule(h: ETMHyperparameters) -> Literal["constant", "one_cycle"] | Annealing:

@@ -31,6 +31,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from topicdock.algorithms.background_prior import hold_background
 from topicdock.algorithms.batch_sources import AnyBatch
 from topicdock.algorithms.batches import BatchSettings, share_of_short
 from topicdock.algorithms.device_optimizer import optimizer_for
@@ -44,8 +45,9 @@ from topicdock.algorithms.optimizers import OptimizerSettings, Parameter
 from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.progress import Reporter, SilentReporter
 from topicdock.algorithms.projection_prior import ProjectionPrior
+from topicdock.algorithms.smoothing import word_frequencies
 from topicdock.algorithms.snapshots import Keeper, NoKeeper
-from topicdock.algorithms.survey import background, expected_share, measure
+from topicdock.algorithms.survey import expected_share, measure
 from topicdock.algorithms.threads import one_thread, threads_for
 from topicdock.algorithms.variational import VariationalTrainer, Watch
 from topicdock.corpus.documents import AnyDocuments, Documents, as_documents
@@ -132,7 +134,8 @@ class _Trainer(VariationalTrainer):
             h.feature_dim, h.num_topics, h.layer_sizes(), h.encoder_layers_activation,
             h.batch_norm, h.posterior_batch_norm, h.posterior_scale, h.posterior_noise or 1.0,
         )  # fmt: skip
-        bias = background(counts, hosts) if h.decoder_bias == "background" else np.zeros(h.feature_dim, np.float32)
+        frequencies = word_frequencies(counts, hosts) if h.decoder_bias == "background" else None
+        bias = np.zeros(h.feature_dim, np.float32) if frequencies is None else np.log(frequencies)
         network = Network(settings, bias, generator, hosts)
         if device is not None:
             generator = network.move(device)
@@ -150,6 +153,8 @@ class _Trainer(VariationalTrainer):
             optimizer, batching, epochs=plan.epochs, schedule=h.learning_rate_schedule, generator=generator,
             hosts=hosts, device=device,
         )  # fmt: skip
+        self._documents = float(corpus.documents)
+        self._frequencies = None if frequencies is None else torch.from_numpy(frequencies).to(device)
         self._projection_prior = ProjectionPrior(
             h.projection_precision, h.projection_exclusivity or 0.0, corpus.documents
         )
@@ -175,3 +180,5 @@ class _Trainer(VariationalTrainer):
         if decoder.grad is not None:
             with threads_for(decoder.numel()):
                 self._projection_prior.add(decoder.detach()[:-1], decoder.grad[:-1], self._done)
+            if self._frequencies is not None:
+                hold_background(decoder.detach()[-1], decoder.grad[-1], self._frequencies, self._documents)

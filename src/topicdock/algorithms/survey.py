@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from topicdock.algorithms.hosts import ALONE, Hosts
-from topicdock.corpus.documents import AnyDocuments, as_documents, count_holders, count_occurrences, count_words
+from topicdock.corpus.documents import AnyDocuments, as_documents, count_holders, count_words
 from topicdock.spec.corpus_size import CorpusSize
 
 
@@ -21,10 +20,3 @@ def expected_share(counts: AnyDocuments, batch: int, hosts: Hosts = ALONE) -> fl
     sums = hosts.sum(np.append(count_holders(as_documents(counts)), float(counts.shape[0])))
     held_by = sums[:-1] / sums[-1]
     return float(np.mean(-np.expm1(batch * np.log1p(-np.minimum(held_by, 1 - 1e-9)))))
-
-
-def background(counts: AnyDocuments, hosts: Hosts = ALONE) -> NDArray[np.float32]:
-    """Return the log of each word's frequency in all hosts' documents, shape (V,), half an occurrence added to each."""
-    occurrences = hosts.sum(count_occurrences(as_documents(counts))) + 0.5
-    log_frequencies: NDArray[np.float32] = np.log(occurrences / occurrences.sum()).astype(np.float32)
-    return log_frequencies

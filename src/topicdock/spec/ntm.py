@@ -89,7 +89,8 @@ class NTMHyperparameters(Hyperparameters):
         None,
         ge=1,
         le=1_000_000,
-        description="Passes over the training data at most; auto is as many as make about 1,400 batches, at least 3.",
+        description="Passes over the training data at most; auto is as many as make about 1,400 batches, at least 3, "
+        "and as many as are a hundred times the documents at most.",
     )
     learning_rate: Annotated[Number, Tunable(1e-4, 0.1, "Logarithmic")] = Field(
         0.01, ge=1e-6, le=1.0, description="The optimiser's step size; adadelta has none and ignores it."
@@ -212,7 +213,8 @@ class NTMHyperparameters(Hyperparameters):
         documents = math.ceil(self.sub_sample * documents)  # of an epoch
         whole = min(_BATCH, max(_LEAST_BATCH, documents // _LEAST_BATCHES), documents)
         size = self.mini_batch_size or math.ceil(whole / hosts)
-        epochs = self.epochs or max(_LEAST_EPOCHS, math.ceil(_STEPS / math.ceil(documents / (size * hosts))))
+        enough = max(_LEAST_EPOCHS, math.ceil(_STEPS / math.ceil(documents / (size * hosts))))
+        epochs = self.epochs or min(enough, math.ceil(_MOST_PASSES / self.sub_sample))
         patience = self.num_patience_epochs or (epochs + 1 if self.learning_rate_schedule == "one_cycle" else 3)
         return Plan(size, epochs, patience)
 
@@ -223,9 +225,10 @@ class NTMHyperparameters(Hyperparameters):
         return []
 
 
-# What auto comes to: enough steps for the weights to arrive, in batches that are not most of a small corpus.
+# What auto comes to: enough steps for the weights to arrive, in batches that are not most of a small corpus; more
+# passes learn few documents by heart.
 _BATCH, _LEAST_BATCH, _LEAST_BATCHES = 256, 16, 8
-_STEPS, _LEAST_EPOCHS = 1400, 3
+_STEPS, _LEAST_EPOCHS, _MOST_PASSES = 1400, 3, 100
 _LEAST_WIDTH = 200
 _ADAM_FACTOR = 20.0
 # A price a weight holds against what the text says of that weight. With less text for it than this, the price would
