@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from topicdock.algorithms.hosts import Done, Doubles, Pending
@@ -54,6 +55,9 @@ class Seat:
             total = total.maximum(part) if largest else total + part
         tensor.copy_(total)
         return Done()
+
+    def use(self, device: torch.device) -> None:
+        pass
 
     def gather(self, data: bytes) -> list[bytes]:
         return self._hosts.meet(self.rank, data)

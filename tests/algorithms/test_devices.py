@@ -338,7 +338,7 @@ def test_without_a_gpu_the_processor_is_taken_and_the_log_says_why(
     with pytest.raises(CustomerError, match=r"cannot be fitted on a GPU.*there is no GPU"):
         choose("cuda")
     assert choose("cpu") is None
-    assert "Training on the CPU, as here says." in caplog.text
+    assert "Training on the CPU: here says so." in caplog.text
 
 
 def test_what_does_not_fit_into_the_gpu_is_fitted_on_the_processor(

@@ -20,7 +20,9 @@ import torch.distributed
 from numpy.typing import NDArray
 from torch import Tensor
 
+from topicdock.algorithms.device_sums import ByHost, add_ones, can_join, join_devices
 from topicdock.algorithms.heartbeat import Heartbeat
+from topicdock.algorithms.hosts import Pending
 from topicdock.algorithms.roll_call import RollCall
 from topicdock.errors import PlatformError
 
@@ -69,6 +71,7 @@ class ConnectedHosts:
     ) -> None:
         self.names = tuple(names)
         self.rank, self.size = self.names.index(current), len(self.names)
+        self._devices: Any = None
         _choose_interface(interface)
         address = _resolve(self.names[0])
         _logger.info("Host %s is number %d of %d; %s leads.", current, self.rank + 1, self.size, self.names[0])
@@ -113,7 +116,7 @@ class ConnectedHosts:
         _interruptible(self.reduce(total).wait)
         return total.numpy().reshape(array.shape)
 
-    def reduce(self, tensor: Tensor, *, largest: bool = False) -> _Collective:
+    def reduce(self, tensor: Tensor, *, largest: bool = False) -> Pending:
         """Begin to replace `tensor` by the sum of every host's, or by the largest of each number.
 
         Raises
@@ -122,7 +125,39 @@ class ConnectedHosts:
             Here or while it is waited for: another host is gone.
         """
         operation = torch.distributed.ReduceOp.MAX if largest else torch.distributed.ReduceOp.SUM
-        return self._begin(partial(torch.distributed.all_reduce, tensor, operation, group=self._group, async_op=True))
+
+        def begin(group: Any, numbers: Tensor) -> Pending:
+            return self._begin(partial(torch.distributed.all_reduce, numbers, operation, group=group, async_op=True))
+
+        if tensor.device.type == "cpu":
+            return begin(self._group, tensor)
+        if self._devices is not None:
+            return begin(self._devices, tensor)
+        return ByHost(tensor, partial(begin, self._group))
+
+    def use(self, device: torch.device) -> None:
+        """Have tensors on `device`, this host's, reduced over NCCL, if every host has that; else by way of the hosts.
+
+        Raises
+        ------
+        PlatformError
+            The GPUs do not reach each other, or another host is gone.
+        """
+        if self.sum(np.array([float(can_join(device))]))[0] < self.size:
+            return
+        self._devices = join_devices(_SUM_TIMEOUT)
+        try:
+            found = _interruptible(partial(add_ones, self._devices, device), _CONNECT_SECONDS)
+            fault = "" if found == self.size else "the sum is wrong"
+        except TimeoutError:
+            fault = f"nothing came of it in {_CONNECT_SECONDS:.0f} seconds"
+        except RuntimeError as error:
+            fault = _shorten(error)
+        if fault:
+            raise PlatformError(
+                f"The GPUs of the hosts {', '.join(self.names)} cannot add up numbers over NCCL: {fault}. Set "
+                "TOPICDOCK_DEVICE=cpu, or see to it that the hosts reach each other on every port."
+            )
 
     def gather(self, data: bytes) -> list[bytes]:
         """Return every host's `data`, by rank; PlatformError as for :meth:`sum`."""
@@ -187,10 +222,11 @@ def _to_bytes(data: bytes) -> Tensor:
     return torch.from_numpy(np.frombuffer(bytearray(data), np.uint8))
 
 
-def _interruptible(wait: Callable[[], Any]) -> Any:
+def _interruptible(wait: Callable[[], Any], seconds: float | None = None) -> Any:
     """Return what `wait` returns, which may block for hours where no signal reaches Python: it does so in a thread.
 
-    A signal whose handler raises ends the wait; the thread ends with the process.
+    A signal whose handler raises ends the wait, as TimeoutError does after so many seconds; the thread ends with the
+    process.
     """
     outcome: Future[Any] = Future()
 
@@ -201,7 +237,7 @@ def _interruptible(wait: Callable[[], Any]) -> Any:
             outcome.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
-    return outcome.result()
+    return outcome.result(seconds)
 
 
 def _choose_interface(interface: str) -> None:
@@ -209,6 +245,7 @@ def _choose_interface(interface: str) -> None:
     present = [name for _, name in socket.if_nameindex()]
     if interface in present:
         os.putenv("GLOO_SOCKET_IFNAME", interface)  # where gloo, which is no Python, looks
+        os.putenv("NCCL_SOCKET_IFNAME", f"={interface}")  # of just this name; without the sign, of names that begin so
     elif interface:
         _logger.warning(
             "There is no network interface %s (%s); the one that this host's name leads to is used.",

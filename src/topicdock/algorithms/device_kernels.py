@@ -39,14 +39,18 @@ def quick_products(device: torch.device | None) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class WordGradient:
-    """The gradient of a first layer, shape (V, H): zero in the rows of words that do not occur in `documents`."""
+    """The gradient of a first layer, shape (V, H): zero in the rows of words that do not occur in `documents`.
+
+    Where it is the sum of several hosts', `anywhere` are the words that occur on any of them, shape (V,).
+    """
 
     values: Tensor
     documents: Entries
+    anywhere: Tensor | None = None
 
     def present(self) -> Tensor:
         """Return which words occur, shape (V,), true or false."""
-        return self.documents.columns()
+        return self.documents.columns() if self.anywhere is None else self.anywhere
 
 
 class DenseLayer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import orjson
 import torch
 
 from topicdock.algorithms.device_trial import find_fault
@@ -35,6 +36,8 @@ def choose_device(
         Who said so, for the text of an error.
     documents : Documents, shape (D, V)
     hyperparameters : NTMHyperparameters or ETMHyperparameters
+    hosts : Hosts
+        All of which choose alike: where one has no GPU to use, none uses any.
 
     Raises
     ------
@@ -43,10 +46,10 @@ def choose_device(
     """
     if wanted not in WANTED:
         raise CustomerError("there is no such device", where=where, got=repr(wanted), allowed=", ".join(WANTED))
-    if wanted == CPU:
-        _logger.info("Training on the CPU, as %s says.", where)
-        return None
-    reason = _refuse(_count_bytes(documents, hyperparameters), hosts)
+    reason = f"{where} says so" if wanted == CPU else _refuse(_count_bytes(documents, hyperparameters))
+    demanded = wanted == CUDA
+    if hosts.size > 1:
+        reason, demanded = _agree(reason, demanded, hosts)
     if not reason:
         device = torch.device(CUDA, torch.cuda.current_device())
         free, _ = torch.cuda.mem_get_info(device)
@@ -54,7 +57,7 @@ def choose_device(
             "Training on the GPU %s, %s, with %.1f GB free.", device, torch.cuda.get_device_name(device), free / 1e9
         )
         return device
-    if wanted == CUDA:
+    if demanded:
         raise CustomerError(
             "the model cannot be fitted on a GPU", where=where, got=reason, todo=f"say {AUTO}, or {CPU}"
         )
@@ -62,14 +65,19 @@ def choose_device(
     return None
 
 
-def _refuse(needed: int, hosts: Hosts) -> str:
+def _agree(reason: str, demanded: bool, hosts: Hosts) -> tuple[str, bool]:
+    """Return why one of the hosts has no GPU to use, so that none uses any, and whether any demands one."""
+    everyone = [orjson.loads(told) for told in hosts.gather(orjson.dumps([reason, demanded]))]
+    reasons = [f"on host {rank + 1} of {hosts.size}, {why}" for rank, (why, _) in enumerate(everyone) if why]
+    return reasons[0] if reasons else "", any(demands for _, demands in everyone)
+
+
+def _refuse(needed: int) -> str:
     """Return why there is no GPU for something that needs so many bytes; nothing where there is one."""
     if torch.version.cuda is None:
         return f"this build of PyTorch, {torch.__version__}, has no CUDA"
     if not torch.cuda.is_available():
         return "there is no GPU that PyTorch can use"
-    if hosts.size > 1:
-        return "several hosts train together, which they do on their processors"
     try:
         free, _ = torch.cuda.mem_get_info()
     except RuntimeError as error:  # of another that has the GPU to itself, for instance

@@ -68,7 +68,7 @@ class BatchNorm:
     epsilon = 1e-5
 
     def __init__(self, width: int, hosts: Hosts, scale: Tensor | None = None, shift: Tensor | None = None) -> None:
-        self._hosts = hosts
+        self._hosts, self._on_device = hosts, False
         self.mean, self.variance = torch.zeros(width), torch.ones(width)
         self.batches = torch.zeros((), dtype=torch.int64)
         """How many batches the running figures have seen; always on the host, which needs the number."""
@@ -111,13 +111,21 @@ class BatchNorm:
     def _moments(self, block: Tensor) -> tuple[int, Tensor, Tensor]:
         """Return the number of all hosts' rows, their mean and their variance."""
         wide = block.double()  # a variance is the small difference of two large numbers
-        sums = total(self._hosts, torch.cat([wide.sum(0), wide.square().sum(0), wide.new_tensor([float(len(wide))])]))
-        rows = max(int(sums[-1]), 1)
+        own = wide.new_full((1,), float(len(wide)))
+        sums = total(self._hosts, torch.cat([wide.sum(0), wide.square().sum(0), own]))
+        rows = max(self._count(len(block)) if self._on_device else int(sums[-1]), 1)
         mean, square = (sums[:-1] / rows).chunk(2)
         return rows, mean.float(), (square - mean.square()).clamp(min=0).float()
 
+    def _count(self, rows: int) -> int:
+        """Return the number of all hosts' rows, told from host to host: for the device's sum it would have to wait."""
+        number = torch.tensor([float(rows)], dtype=torch.float64)
+        self._hosts.reduce(number).wait()
+        return int(number)
+
     def move(self, device: torch.device) -> None:
         """Go over to a device."""
+        self._on_device = True
         for tensor in (self.mean, self.variance, self.scale, self.shift):
             tensor.data = tensor.data.to(device)
 

@@ -88,9 +88,7 @@ class Together:
         """
         if self._present is not None:
             self._pending.pop(0).wait()
-            rows = torch.nonzero(self._present).ravel()
-            for parameter in self._by_rows:
-                self._send_rows(parameter, rows)
+            self._send_first_layers(self._present)
         told = self._send_small(figures)
         for pending in self._pending:
             pending.wait()
@@ -102,6 +100,12 @@ class Together:
         if tensor.grad is None:
             raise RuntimeError("a weight has no gradient")
         self._pending.append(self._hosts.reduce(tensor.grad))
+
+    def _send_first_layers(self, present: Tensor) -> None:
+        """Send the gradients for the words that are `present` on any host."""
+        rows = torch.nonzero(present).ravel()
+        for parameter in self._by_rows:
+            self._send_rows(parameter, rows)
 
     def _send_rows(self, parameter: Parameter, rows: Tensor) -> None:
         layer = parameter.layer
@@ -115,6 +119,7 @@ class Together:
         self._pending.append(self._hosts.reduce(values))
 
     def _send_small(self, figures: Sequence[Figure]) -> list[Figure]:
+        """Add up the gradients of small weights, and `figures`; return these."""
         gradients = [tensor.grad for tensor in self._small if tensor.grad is not None]
         parts = [gradient.ravel().double() for gradient in gradients]
         message = torch.cat([*parts, torch.tensor(list(figures), dtype=torch.float64)])
@@ -135,7 +140,7 @@ def mean(hosts: Hosts, block: Tensor) -> Tensor:
     """Return the mean of the rows that all hosts have, shape (M,), of this one's `block`, shape (B, M)."""
     if hosts.size == 1:
         return block.mean(0)
-    summed = total(hosts, torch.cat([block.sum(0), block.new_tensor([float(len(block))])]))
+    summed = total(hosts, torch.cat([block.sum(0), block.new_full((1,), float(len(block)))]))
     return summed[:-1] / summed[-1].clamp(min=1)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 Doubles = NDArray[np.float64]
@@ -35,6 +36,9 @@ class Hosts(Protocol):
 
     def reduce(self, tensor: Tensor, *, largest: bool = False) -> Pending:
         """Begin to replace `tensor` by the sum of every host's, or by the largest of each number."""
+
+    def use(self, device: torch.device) -> None:
+        """Prepare to reduce tensors on `device`, this host's; every host has one."""
 
     def gather(self, data: bytes) -> list[bytes]:
         """Return every host's `data`, by rank."""
@@ -66,6 +70,9 @@ class OneHost:
     def reduce(self, tensor: Tensor, *, largest: bool = False) -> Pending:
         """Leave `tensor` as it is."""
         return Done()
+
+    def use(self, device: torch.device) -> None:
+        """Do nothing."""
 
     def gather(self, data: bytes) -> list[bytes]:
         """Return the one host's `data`."""

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from topicdock.algorithms.batch_sources import AnyBatch, open_source
 from topicdock.algorithms.batches import BatchSettings, Shards
+from topicdock.algorithms.device_exchange import exchange_for
 from topicdock.algorithms.device_kernels import quick_products
-from topicdock.algorithms.exchange import Alone, Exchange, Together
 from topicdock.algorithms.hosts import Hosts, share_array
 from topicdock.algorithms.loss_sums import Figure, LossSums
 from topicdock.algorithms.optimizers import Optimizer
@@ -139,7 +139,7 @@ class VariationalTrainer:
         self._epochs, self._schedule, self._generator, self._hosts = epochs, schedule, generator, hosts
         self._batching = replace(batching, shards=Shards.of(hosts, counts.shape[0]))
         self._source = open_source(counts, self._batching, device)
-        self._exchange: Exchange = Alone() if hosts.size == 1 else Together(hosts, optimizer.parameters)
+        self._exchange = exchange_for(hosts, optimizer.parameters, device)
         self._epoch = self._batch = 0
         """The epoch that is under way, or was last, and how many of its batches lie behind; 0 when it is over."""
         self._sums = LossSums()

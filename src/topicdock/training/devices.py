@@ -37,6 +37,8 @@ def prepare_device(
         wanted = environment.get(DEVICE_VARIABLE, "") or devices.AUTO
         where = f"environment variable {DEVICE_VARIABLE}"
         device = devices.choose_device(wanted, where, documents, hyperparameters, hosts)
+        if device is not None:
+            hosts.use(device)
     else:
         _logger.info("Training on the CPU: %s has no use for a GPU.", specification.name)
     _logger.info("Number of GPUs being used: %d; number of threads: %d", device is not None, threads)
