@@ -410,7 +410,7 @@ def test_an_epoch_asks_the_device_nothing_and_mixes_no_sides(
     fixed = [tensor for _, tensor in (*network.state(), *network.fixed()) if tensor.dim()]
     norms = [tensor for norm in network.encoder.norms.values() for tensor in (norm.scale, norm.shift)]
     moments = [tensor for _, tensor in trainer._optimizer.state()]
-    figures = [network.frequencies] if algorithm == "etm" else []
+    figures = [network.frequencies if algorithm == "etm" else trainer._frequencies]
     with TwoSides([*fixed, *norms, *moments, *figures, corpus.words, corpus.counts, corpus.starts]) as sides:
         send = device_batches._send
         monkeypatch.setattr(device_batches, "_send", lambda array, device: sides.put(send(array, device)))
