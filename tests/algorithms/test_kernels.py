@@ -138,7 +138,8 @@ def test_of_a_short_document_more_is_shown_and_all_is_predicted() -> None:
 
 
 def test_between_short_and_long_documents_there_is_no_leap() -> None:
-    assert [share_of_short(length) for length in (1.0, 10.0, 15.0, 20.0, 145.0)] == [1.0, 1.0, 0.5, 0.0, 0.0]
+    assert [share_of_short(length, 1.0) for length in (1.0, 10.0, 15.0, 20.0, 145.0)] == [1.0, 1.0, 0.5, 0.0, 0.0]
+    assert [share_of_short(8.0, words) for words in (0.1, 1.0, 3.0, 5.0, 500.0)] == [1.0, 1.0, 0.5, 0.0, 0.0]
     counts = csr_matrix(np.ones((4000, 15), np.float32))
     _, predicted = split(counts, np.random.default_rng(0), 0.5)
     whole = np.diff(predicted.indptr) == 15

@@ -35,6 +35,8 @@ SEEN_SHARE, SEEN_SHARE_SHORT = (0.1, 0.6), (0.3, 0.9)
 _SHORT, _LONG = 10.0, 20.0
 """Words up to which documents are short: 0.6 of fewer are less than six, too few to tell a topic by; and from which on
 they are long."""
+_LITTLE_TEXT, _MUCH_TEXT = 1.0, 5.0
+"""Words of the corpus for each weight of the decoder, up to which there is little text, and from which on much."""
 DIVIDED = 0.6
 """Of the words that occur more than once, the share whose occurrences are divided one by one."""
 
@@ -247,13 +249,22 @@ def show(counts: csr_matrix, encoder_input: EncoderInput) -> csr_matrix:
     return to_frequencies(counts) if encoder_input == "frequencies" else counts
 
 
-def share_of_short(mean_length: float) -> float:
-    """Return what share of documents to divide as short ones, where the mean document has so many words.
+def share_of_short(mean_length: float, words_a_weight: float) -> float:
+    """Return what share of documents to divide as short ones.
 
-    Up to 10 words all, from 20 on none, and in between some, so that there is no leap. It is the mean that counts: the
-    few short ones among long documents need no help.
+    Parameters
+    ----------
+    mean_length : float
+        Words of the mean document. Up to 10 all documents, from 20 on none, and in between some, so that there is no
+        leap. It is the mean that counts: the few short ones among long documents need no help.
+    words_a_weight : float
+        Words of the corpus for each weight of the decoder. Who is shown what is to be predicted learns to copy it, so
+        that predicting the rest is better wherever it begins to work: with much text. Up to 1 none of that, from 5 on
+        nothing else.
     """
-    return min(1.0, max(0.0, (_LONG - mean_length) / (_LONG - _SHORT)))
+    short = (_LONG - mean_length) / (_LONG - _SHORT)
+    scarce = (_MUCH_TEXT - words_a_weight) / (_MUCH_TEXT - _LITTLE_TEXT)
+    return min(1.0, max(0.0, short)) * min(1.0, max(0.0, scarce))
 
 
 def split(

@@ -162,7 +162,8 @@ class _Trainer(VariationalTrainer):
         ))  # fmt: skip
         batching = BatchSettings(
             plan.mini_batch_size, h.sub_sample, h.seed, h.encoder_input, h.predict_unseen,
-            join_last=h.posterior_batch_norm, by_word=True, short=share_of_short(corpus.words / corpus.documents),
+            join_last=h.posterior_batch_norm, by_word=True,
+            short=share_of_short(corpus.words / corpus.documents, corpus.words / (h.feature_dim * h.num_topics)),
         )  # fmt: skip
         super().__init__(
             counts, network, Prior.laplace(h.prior_alpha, h.num_topics) if h.prior == "dirichlet" else Prior(1.0),
