@@ -26,11 +26,7 @@ from topicdock.algorithms.progress import Losses
 from topicdock.algorithms.snapshots import Snapshot
 from topicdock.algorithms.state import below, overwrite, to_arrays
 from topicdock.algorithms.threads import one_thread
-from topicdock.corpus.documents import (
-    AnyDocuments,
-    Documents,
-    as_documents,
-)
+from topicdock.corpus.documents import AnyDocuments, Documents, as_documents
 from topicdock.evaluation import npmi
 
 _SCORING_BATCH, _SCORING_BATCH_ON_DEVICE = 1024, 1 << 14

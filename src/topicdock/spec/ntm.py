@@ -157,10 +157,7 @@ class NTMHyperparameters(Hyperparameters):
         "auto is 20 with adam and 1 with the other optimizers.",
     )
     projection_precision: Number = Field(
-        0.3,
-        ge=0.0,
-        le=1000.0,
-        description="The precision of a Gaussian prior on the decoder's weights; 0 is none.",
+        0.3, ge=0.0, le=1000.0, description="The precision of a Gaussian prior on the decoder's weights; 0 is none."
     )
     projection_exclusivity: AutoNumber = Field(
         None,
