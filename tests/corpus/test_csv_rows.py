@@ -205,6 +205,33 @@ def test_numpy_and_the_csv_module_agree_on_documents_and_on_mistakes(
     assert expected == _outcome(lambda: decode_csv(text, 3, label_size))
 
 
+ODD_TOKENS = st.sampled_from(["1", "12", "305", "00", "010", "1.0", "0.5", "", " 3"])
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(st.dictionaries(st.integers(0, 39), ODD_TOKENS, max_size=4), min_size=1, max_size=4),
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
+)
+def test_what_stands_among_many_zeros_is_found_wherever_it_stands(
+    odd: list[dict[int, str]], line_end: str, ended: bool
+) -> None:
+    rows = [",".join(tokens.get(column, "0") for column in range(40)) for tokens in odd]
+    text = (line_end.join(rows) + line_end * ended).encode()
+    expected = _outcome(lambda: csv_rows._decode_fields(text, find_columns(text, 40, 0), 1))
+    assert expected == _outcome(lambda: decode_csv(text, 40, 0))
+
+
+@pytest.mark.parametrize("before", range(8))
+def test_a_field_left_empty_between_words_of_zeros_is_found(before: int) -> None:
+    row = [b"10"] * before + [b"0"] * (60 - before)
+    for place in range(before + 1, 59):
+        text = b",".join([*row[:place], b"", *row[place + 1 :]])
+        with pytest.raises(CustomerError, match=f"^row 1, column {place + 1}: .*got: ''"):
+            decode_csv(text, 60)
+
+
 def test_every_truncation_gives_documents_or_an_error() -> None:
     text = encode_csv(ROWS)
     for length in range(len(text)):

@@ -19,7 +19,8 @@ from scipy.sparse import csr_matrix
 from topicdock.corpus import bag_of_words
 from topicdock.corpus.csv_columns import NO_BLANK, Columns, advise_commas, find_columns, split_rows
 from topicdock.corpus.csv_joins import separate_rows
-from topicdock.corpus.csv_tokens import NEWLINE, decode_all_tokens, decode_plain_rows
+from topicdock.corpus.csv_tokens import decode_all_tokens, decode_plain_rows
+from topicdock.corpus.csv_zeros import NEWLINE
 from topicdock.corpus.pieces import LONGEST_DOCUMENT, gather, mark_last
 from topicdock.errors import CustomerError
 
@@ -104,28 +105,28 @@ def _decode_rows(lines: bytes, columns: Columns, number: int) -> Iterator[csr_ma
         number += block.shape[0]
 
 
-def _cut_at_line_ends(body: bytes) -> Iterator[bytes]:
-    start = 0
+def _cut_at_line_ends(body: bytes) -> Iterator[memoryview]:
+    view, start = memoryview(body), 0
     while start < len(body):
         end = body.rfind(b"\n", start, start + WINDOW) + 1
         if not end:  # one line is longer than the window
             end = body.find(b"\n", start + WINDOW) + 1 or len(body)
         if start + WINDOW >= len(body):
             end = len(body)
-        yield body[start:end]
+        yield view[start:end]
         start = end
 
 
-def _decode_lines(lines: bytes, columns: Columns, number: int) -> csr_matrix:
-    sample = lines[:SAMPLE]
+def _decode_lines(lines: memoryview, columns: Columns, number: int) -> csr_matrix:
+    sample = bytes(lines[:SAMPLE])
     if sample.count(b",") * DENSE_TOKEN_LENGTH >= len(sample):
         block = _decode_plain(lines, columns, number)
     else:
-        block = _decode_all_tokens(lines, columns, number)
-    return _decode_fields(lines, columns, number) if block is None else block
+        block = _decode_all_tokens(bytes(lines), columns, number)
+    return _decode_fields(bytes(lines), columns, number) if block is None else block
 
 
-def _decode_plain(lines: bytes, columns: Columns, number: int) -> csr_matrix | None:
+def _decode_plain(lines: memoryview, columns: Columns, number: int) -> csr_matrix | None:
     rows = decode_plain_rows(lines)
     if rows is None or rows.columns != columns.total:
         return None

@@ -1,8 +1,8 @@
 """Plain numeric CSV, read with numpy: no Python object for a zero, no dense matrix.
 
-In a bag of words nearly every token is ``0``. So the zeros are never looked at as tokens: the commas and line ends
-are counted 64 to a machine word, which gives the row and column of any byte, and only the bytes that are neither ``0``
-nor a separator are looked at one by one.
+In a bag of words nearly every token is ``0``. So the zeros are never looked at as tokens: how many commas and line ends
+stand before it gives the row and column of any byte, and only the bytes that are neither ``0`` nor a separator are
+looked at one by one.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from topicdock.corpus import bag_of_words
-from topicdock.corpus.ranks import Ranks
+from topicdock.corpus.csv_zeros import COMMA, NEWLINE, WORD, ZERO, Places, find_marks
 
-NEWLINE, COMMA, ZERO, POINT = b"\n,0."
+POINT = ord(".")
 LONGEST_WHOLE_NUMBER = 15
 """Digits that a float64 surely holds exactly; longer tokens are parsed as Python does."""
 
@@ -28,7 +28,7 @@ NUMBER_BYTES = b"0123456789+-.eE, \t\r\n"
 
 NUMBER = re.compile(rb"[ \t]*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[ \t]*")
 
-Places = NDArray[np.int64]
+_POWERS = np.array([float(10**power) for power in range(LONGEST_WHOLE_NUMBER + 1)])
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,7 @@ class PlainRows:
     Attributes
     ----------
     text : (n,) uint8
-        The lines, with a newline before the first and after the last.
-    separators : (n,) bool
-        Where commas and newlines are.
+        The lines, with a newline before the first and after the last, and zeros behind that.
     rows, columns : int
         How many lines there are, and how many tokens each of them has.
     places : (P,) int64
@@ -50,7 +48,6 @@ class PlainRows:
     """
 
     text: NDArray[np.uint8]
-    separators: NDArray[np.bool_]
     rows: int
     columns: int
     places: Places
@@ -81,13 +78,15 @@ class PlainRows:
         ValueError
             If a token is not a number.
         """
-        rows, columns = np.divmod(self.tokens, self.columns)
-        kept = np.flatnonzero(columns >= labels) if labels else slice(None)
-        tokens, places = self.tokens[kept], self.places[kept]
-        first = np.flatnonzero(np.diff(tokens, prepend=-1))
+        tokens, places = self.tokens, self.places
+        columns = tokens - tokens // self.columns * self.columns  # the remainder, which numpy takes longer for
+        if labels:
+            kept = np.flatnonzero(columns >= labels)
+            tokens, places, columns = tokens[kept], places[kept], columns[kept]
+        first = np.flatnonzero(np.concatenate(([True], tokens[1:] != tokens[:-1]))[: len(tokens)])
         values = self._parse(places, first)
-        lengths = np.bincount(rows[kept][first], minlength=self.rows)
-        return values, columns[kept][first] - labels, lengths
+        borders = np.searchsorted(tokens[first], self.columns * np.arange(self.rows + 1))
+        return values, columns[first] - labels, np.diff(borders)
 
     def _parse(self, places: Places, first: Places) -> NDArray[np.float64]:
         """Parse the tokens; `first` is where in `places` the bytes of each token begin."""
@@ -96,8 +95,9 @@ class PlainRows:
         digits = self.text[places] - ZERO  # bytes below "0" wrap round to large ones
         power = self._count_to_separator(places, 1)
         odd = (digits > 9) | (power >= LONGEST_WHOLE_NUMBER)
-        with np.errstate(over="ignore"):
-            values = np.add.reduceat(digits * 10.0**power, first)
+        values: NDArray[np.float64] = digits * _POWERS.take(power, mode="clip")  # too long ones are odd
+        if len(first) < len(places):
+            values = np.add.reduceat(values, first)
         if odd.any():
             odd_tokens = np.flatnonzero(np.logical_or.reduceat(odd, first))
             values[odd_tokens] = self._parse_odd(places[first[odd_tokens]], power[first[odd_tokens]])
@@ -115,39 +115,41 @@ class PlainRows:
     def _count_to_separator(self, places: Places, step: int) -> Places:
         """Count the bytes between each place and the next separator in the direction of `step`."""
         counts = np.zeros(len(places), dtype=np.int64)
-        going = np.arange(len(places))
+        going = np.flatnonzero(~self._separates(places + step))
         for distance in range(1, LONGEST_TOKEN):
-            going = going[~self.separators[places[going] + step * distance]]
             if not going.size:
                 return counts
             counts[going] = distance
+            going = going[~self._separates(places[going] + step * (distance + 1))]
         raise ValueError("not a number of a sensible length")
 
+    def _separates(self, places: Places) -> NDArray[np.bool_]:
+        text = self.text[places]
+        separates: NDArray[np.bool_] = (text == COMMA) | (text == NEWLINE)
+        return separates
 
-def decode_plain_rows(lines: bytes) -> PlainRows | None:
+
+def decode_plain_rows(lines: bytes | memoryview) -> PlainRows | None:
     """Find the tokens of `lines`; None if that takes a closer look: empty fields, blank lines, rows of unequal length.
 
     Parameters
     ----------
-    lines : bytes
+    lines : bytes or memoryview
         Whole lines of a CSV body, without quotes.
     """
-    if b"\r" in lines:
-        lines = lines.replace(b"\r\n", b"\n")
-    text = np.frombuffer(b"".join((b"\n", lines.strip(b"\n"), b"\n")), dtype=np.uint8)
-    if len(text) == 2:
+    framed = _frame(lines)
+    if b"\r" in framed:
+        framed = _frame(bytes(lines).replace(b"\r\n", b"\n"))
+    text = np.frombuffer(framed, dtype=np.uint8)
+    if b"." in framed:
+        text = _without_zero_fractions(text)
+    marks = find_marks(text)
+    if marks is None:
         return None
-    text = _without_zero_fractions(text)
-    newlines = text == NEWLINE
-    separators = newlines | (text == COMMA)
-    if (separators[1:] & separators[:-1]).any():
-        return None
-    ranks = Ranks(separators)
-    columns = np.diff(ranks.before(np.flatnonzero(newlines)))
+    columns = np.diff(marks.line_ranks)
     if (columns != columns[0]).any():
         return None
-    places = np.flatnonzero((text != ZERO) & ~separators)
-    return PlainRows(text, separators, len(columns), int(columns[0]), places, ranks.before(places) - 1)
+    return PlainRows(text, len(columns), int(columns[0]), marks.places, marks.ranks - 1)
 
 
 def decode_all_tokens(lines: bytes) -> NDArray[np.float64] | None:
@@ -167,11 +169,22 @@ def decode_all_tokens(lines: bytes) -> NDArray[np.float64] | None:
         return None
 
 
+def _frame(lines: bytes | memoryview) -> bytes:
+    """Return `lines` between two line ends, without blank lines at either end, filled up to whole words."""
+    if lines[:1] == b"\n" or lines[-2:] == b"\n\n":
+        lines = bytes(lines).strip(b"\n")
+    end = b"" if lines[-1:] == b"\n" else b"\n"
+    return b"".join((b"\n", lines, end, _fill(1 + len(lines) + len(end))))
+
+
+def _fill(size: int) -> bytes:
+    """Return the zeros that make so many bytes end with a word; behind the last line end they mean nothing."""
+    return b"0" * (-size % WORD)
+
+
 def _without_zero_fractions(text: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Leave out ``.0`` behind whole numbers, if that is all there is besides digits: what numpy makes of counts."""
     points = np.flatnonzero(text == POINT)
-    if not points.size:
-        return text
     separators = (text == NEWLINE) | (text == COMMA)
     digits = (text - ZERO) <= 9
     if np.count_nonzero(separators) + np.count_nonzero(digits) + len(points) != len(text):
@@ -181,4 +194,5 @@ def _without_zero_fractions(text: NDArray[np.uint8]) -> NDArray[np.uint8]:
     kept = np.ones(len(text), dtype=np.bool_)
     kept[points] = False
     kept[points + 1] = False
-    return text[np.flatnonzero(kept)]
+    text = text[np.flatnonzero(kept)]
+    return np.concatenate((text, np.frombuffer(_fill(len(text)), np.uint8)))

@@ -11,7 +11,8 @@ import re
 
 import numpy as np
 
-from topicdock.corpus.csv_tokens import COMMA, NEWLINE, POINT, ZERO, decode_plain_rows
+from topicdock.corpus.csv_tokens import POINT, decode_plain_rows
+from topicdock.corpus.csv_zeros import COMMA, NEWLINE, ZERO
 from topicdock.corpus.json_tokens import Ragged
 
 _OPENING = re.compile(
