@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import IO
 
 import numpy as np
@@ -25,6 +26,9 @@ DOCUMENTS = "topicdock.documents"
 _PIECE = 1 << 16
 _READ = 1 << 18
 """Bytes of a body that are asked for at once: gunicorn copies all that it has for each piece it is asked for."""
+
+_RECEIVED = 1 << 20
+"""Bytes of a body that are taken at once where they are taken as they come."""
 
 _SMALLEST_WINDOW = 1 << 8
 """Bytes of a gzip member that are looked at first: zlib copies all that it is shown and that belongs to the next."""
@@ -48,7 +52,8 @@ def read_body(stream: IO[bytes], limit: int, seconds: float, announced: int | No
     deadline = time.monotonic() + seconds
     pieces: list[bytes] = []
     size = 0
-    while piece := _read_piece(stream):
+    read = _find_reader(stream)
+    while piece := _read_piece(read):
         size += len(piece)
         if size > limit:
             raise RequestEntityTooLarge(f"The request body is larger than {limit} bytes.")
@@ -61,9 +66,15 @@ def read_body(stream: IO[bytes], limit: int, seconds: float, announced: int | No
     return b"".join(pieces)
 
 
-def _read_piece(stream: IO[bytes]) -> bytes:
+def _find_reader(stream: IO[bytes]) -> Callable[[], bytes]:
+    """Return what gives the next bytes of a stream, none at its end: as they come, where the stream can do that."""
+    read1 = getattr(stream, "read1", None)
+    return partial(stream.read, _READ) if read1 is None else partial(read1, _RECEIVED)
+
+
+def _read_piece(read: Callable[[], bytes]) -> bytes:
     try:
-        return stream.read(_READ)
+        return read()
     except (ClientDisconnected, ParseException, OSError) as error:
         # werkzeug hides trouble with the socket behind its own exception
         trouble = error.__context__ if isinstance(error, ClientDisconnected) else error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import selectors
 import signal
@@ -17,11 +16,11 @@ from threading import BoundedSemaphore
 from typing import Any
 
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
-from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
 
 from topicdock.machine import give_memory_back
 from topicdock.serving.app import ADMITTED
 from topicdock.serving.prompt_loop import PromptWorker
+from topicdock.serving.receiving import Unreader, receive_directly
 
 HEADS = 8
 """Threads of a worker that may wait for the rest of a request's head."""
@@ -106,7 +105,7 @@ class Worker(PromptWorker):
     def prepare(self, conn: Any) -> None:
         """Do what a new connection needs before it is watched."""
         super().prepare(conn)
-        conn.parser.unreader = _Unreader(conn.sock)
+        conn.parser.unreader = Unreader(conn.sock)
         conn.close = partial(self._close, conn)
 
     def handle(self, conn: Any) -> Any:
@@ -123,6 +122,7 @@ class Worker(PromptWorker):
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Answer a request whose head is whole."""
         conn.place.close()
+        receive_directly(req)
         return super().handle_request(req, conn)
 
     def handle_error(self, req: object, client: socket.socket, addr: object, exc: Exception) -> None:
@@ -184,19 +184,6 @@ class Worker(PromptWorker):
         if client.fileno() >= 0:  # else it has left before its time was over
             self.poller.unregister(client)
             client.close()
-
-
-class _Unreader(SocketUnreader):  # type: ignore[misc]
-    """What gunicorn reads a connection with, and a time for all of a request: a byte now and then is not enough."""
-
-    deadline = math.inf
-
-    def chunk(self, size_hint: int | None = None) -> bytes:
-        """Return the next bytes, or raise TimeoutError if they come too late."""
-        received: bytes = super().chunk(size_hint)
-        if time.monotonic() > self.deadline:
-            raise TimeoutError
-        return received
 
 
 def _has_whole_head(conn: Any) -> bool:
