@@ -58,19 +58,21 @@ def find_marks(text: NDArray[np.uint8]) -> Marks | None:
     newlines = read == NEWLINE
     separators = newlines | (read == COMMA)
     bits = np.packbits(separators, bitorder="little")  # those of one word are one byte
-    all_bits = zero_first * _BITS_OF_ZERO_FIRST | comma_first * _BITS_OF_COMMA_FIRST
+    all_bits = zero_first.view(np.uint8) * _BITS_OF_ZERO_FIRST
+    all_bits |= comma_first.view(np.uint8) * _BITS_OF_COMMA_FIRST
     all_bits[others] = bits
-    if (bits & (bits >> _ONE)).any() or ((all_bits[:-1] >> _LAST_BIT) & all_bits[1:] & _ONE).any():
+    if (bits & (bits >> _ONE)).any() or ((all_bits[:-1] >> _LAST_BIT) & all_bits[1:]).view(np.bool_).any():
         return None
     counts = np.bitwise_count(bits)
     before = np.cumsum(counts, dtype=np.int64)
     before += _SEPARATORS_OF_ZEROS * (others - np.arange(len(others))) - counts
 
-    def rank(marks: Places) -> Places:
-        owners, below = marks >> 3, (marks & 7).astype(np.uint8)
-        ranks: Places = before[owners] + np.bitwise_count(bits[owners] & ((_ONE << below) - _ONE))
+    def rank(owners: Places, offsets: Places) -> Places:
+        below = (_ONE << offsets.astype(np.uint8)) - _ONE
+        ranks: Places = before[owners] + np.bitwise_count(bits[owners] & below)
         return ranks
 
     marks = np.flatnonzero((read != ZERO) & ~separators)
-    places = WORD * others[marks >> 3] + (marks & 7)
-    return Marks(places, rank(marks), rank(np.flatnonzero(newlines)))
+    owners, offsets = marks >> 3, marks & 7
+    line_ends = np.flatnonzero(newlines)
+    return Marks(WORD * others[owners] + offsets, rank(owners, offsets), rank(line_ends >> 3, line_ends & 7))
