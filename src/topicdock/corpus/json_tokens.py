@@ -135,13 +135,13 @@ def _are_lists(text: Bytes, opens: Places, closes: Places, starts: Places, ends:
         return False
     if (ends[last[filled]] != closes[filled]).any() or (opens[~filled] + 1 != closes[~filled]).any():
         return False
-    inner = np.ones(len(starts), np.bool_)
-    inner[last[filled]] = False  # the last of a list has no number behind it
-    inner_ends, distances = ends[:-1][inner[:-1]], (starts[1:] - ends[:-1])[inner[:-1]]
-    if (text[inner_ends] != _COMMA).any():
+    # Between two lists stands more than two bytes, and behind the last number of one a bracket.
+    inner = len(starts) - np.count_nonzero(filled)
+    distances = starts[1:] - ends[:-1]
+    spaced = np.flatnonzero(distances == 2)
+    if np.count_nonzero(distances == 1) + len(spaced) != inner or (text[ends[spaced] + 1] != _SPACE).any():
         return False
-    spaced = distances == 2
-    return bool(((distances == 1) | spaced).all() and (text[inner_ends[spaced] + 1] == _SPACE).all())
+    return bool(np.count_nonzero(text.take(ends) == _COMMA) == inner)
 
 
 def _parse(text: Bytes, ends: Places, sizes: Places) -> NDArray[np.uint64]:
@@ -151,10 +151,17 @@ def _parse(text: Bytes, ends: Places, sizes: Places) -> NDArray[np.uint64]:
     shifted out. Then neighbours are added up: digits to pairs, pairs to fours, fours to the whole.
     """
     windows = np.ndarray(len(text) - 7, "V8", np.ascontiguousarray(text), strides=(1,))
-    eights = windows[ends - 8].view("<u8")
+    numbers: NDArray[np.uint64] = windows.take(ends - 8).view("<u8")  # half the time of an index in brackets
     before = (8 * (8 - sizes)).astype(np.uint64)
-    eights = (eights >> before << before) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    eights = (eights * np.uint64(10 * 2**8 + 1) >> np.uint64(8)) & np.uint64(0x00FF00FF00FF00FF)
-    eights = (eights * np.uint64(100 * 2**16 + 1) >> np.uint64(16)) & np.uint64(0x0000FFFF0000FFFF)
-    numbers: NDArray[np.uint64] = eights * np.uint64(10_000 * 2**32 + 1) >> np.uint64(32)
+    numbers >>= before
+    numbers <<= before
+    numbers &= np.uint64(0x0F0F0F0F0F0F0F0F)
+    numbers *= np.uint64(10 * 2**8 + 1)
+    numbers >>= np.uint64(8)
+    numbers &= np.uint64(0x00FF00FF00FF00FF)
+    numbers *= np.uint64(100 * 2**16 + 1)
+    numbers >>= np.uint64(16)
+    numbers &= np.uint64(0x0000FFFF0000FFFF)
+    numbers *= np.uint64(10_000 * 2**32 + 1)
+    numbers >>= np.uint64(32)
     return numbers
