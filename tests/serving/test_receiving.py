@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import time
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -72,6 +74,20 @@ def test_a_body_in_chunks_is_gunicorns_to_read(connection: Connection) -> None:
     body = connection.read_request().body
     assert not isinstance(body, DirectBody)
     assert read_body(body, LIMIT, 10) == b"firstsecond"
+
+
+def test_a_body_that_comes_byte_by_byte_takes_no_more_memory_than_one_that_comes_at_once() -> None:
+    class Dripping(io.BytesIO):
+        def read1(self, size: int | None = -1) -> bytes:
+            return super().read1(3)
+
+    body = bytes(range(256)) * 800
+    tracemalloc.start()
+    try:
+        assert read_body(Dripping(body), LIMIT, 60) == body
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(body)
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_body_cut_short_is_a_bad_request(connection: Connection) -> None:

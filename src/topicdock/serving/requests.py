@@ -30,6 +30,9 @@ _READ = 1 << 18
 _RECEIVED = 1 << 20
 """Bytes of a body that are taken at once where they are taken as they come."""
 
+_SMALL = 1 << 12
+"""Bytes of a piece from which on it is kept as it is; a client may send a byte at a time, and each be a piece."""
+
 _SMALLEST_WINDOW = 1 << 8
 """Bytes of a gzip member that are looked at first: zlib copies all that it is shown and that belongs to the next."""
 _UNLABELLED = MediaType(CSV, {"label_size": "0"})
@@ -50,7 +53,7 @@ def read_body(stream: IO[bytes], limit: int, seconds: float, announced: int | No
         It ends before the length that was announced, or is chunked wrongly.
     """
     deadline = time.monotonic() + seconds
-    pieces: list[bytes] = []
+    pieces: list[bytes | bytearray] = []
     size = 0
     read = _find_reader(stream)
     while piece := _read_piece(read):
@@ -59,7 +62,12 @@ def read_body(stream: IO[bytes], limit: int, seconds: float, announced: int | No
             raise RequestEntityTooLarge(f"The request body is larger than {limit} bytes.")
         if time.monotonic() > deadline:
             raise RequestTimeout(f"The request body did not arrive within {seconds:g} seconds.")
-        pieces.append(piece)
+        if len(piece) >= _SMALL:
+            pieces.append(piece)
+        elif pieces and isinstance(pieces[-1], bytearray):
+            pieces[-1] += piece
+        else:
+            pieces.append(bytearray(piece))
     if announced is not None and size < announced:
         # What has come may look whole: CSV and RecordIO can be cut between two documents.
         raise BadRequest(f"The request body ends too early: {size} of {announced} bytes arrived.")
