@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import orjson
 import pytest
 
 from topicdock.serving.responses import ENCODERS, choose_response_type
@@ -59,6 +60,14 @@ def test_json_holds_one_prediction_for_each_document_in_order() -> None:
 
 def test_json_numbers_keep_exact_zeros_and_ones() -> None:
     assert ENCODERS[JSON]("t", THETA[1:2]) == b'{"predictions":[{"t":[0.0,1.0,0.0]}]}'
+
+
+@pytest.mark.parametrize("key", ["topic_weights", '"[]{}'])
+@pytest.mark.parametrize("shape", [(0, 3), (1, 1), (1, 3), (50, 20)])
+def test_json_is_byte_for_byte_what_is_written_of_the_same_objects(key: str, shape: tuple[int, int]) -> None:
+    theta = np.random.default_rng(0).random(shape, np.float32) ** 20
+    objects = {"predictions": [{key: row} for row in theta]}
+    assert ENCODERS[JSON](key, theta) == orjson.dumps(objects, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def test_json_lines_have_one_line_for_each_document_and_no_newline_at_the_end() -> None:
