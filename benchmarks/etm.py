@@ -33,6 +33,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_matrix, load_npz
 
+from topicdock.algorithms.survey import Survey
 from topicdock.corpus.documents import as_documents
 
 _COMPARED, _SAMPLES = 200, 400
@@ -123,7 +124,9 @@ def _ours(arguments: argparse.Namespace) -> dict[str, float]:
     if arguments.numpyro:
         rows = np.random.default_rng(0).normal(0, 0.6, (counts.shape[1], 300)).astype(np.float32)
         vectors = WordVectors(rows, np.ones(len(rows), bool))
-    trainer = _Trainer(as_documents(counts), hyperparameters, hyperparameters.plan(counts.shape[0]), vectors)
+    trainer = _Trainer(
+        as_documents(counts), Survey.of(counts), hyperparameters, hyperparameters.plan(counts.shape[0]), vectors
+    )
     trainer.train_epoch()
     started, busy = time.perf_counter(), time.process_time()
     losses = trainer.train_epoch()
@@ -151,7 +154,7 @@ def _compare_likelihoods(arguments: argparse.Namespace) -> None:
         "epochs": 5, "mini_batch_size": 50, "probability_floor": 0,
     }  # fmt: skip
     hyperparameters = ETMHyperparameters.parse(given)
-    trainer = _Trainer(as_documents(counts), hyperparameters, hyperparameters.plan(_COMPARED), None)
+    trainer = _Trainer(as_documents(counts), Survey.of(counts), hyperparameters, hyperparameters.plan(_COMPARED), None)
     for _ in range(5):  # so that neither beta nor the posterior are as they were drawn
         trainer.train_epoch()
     network, documents = trainer.network, Batch.of(counts, hyperparameters.encoder_input)

@@ -29,6 +29,7 @@ import torch
 from scipy.sparse import csr_matrix, load_npz
 
 from topicdock.algorithms.loss_sums import LossSums
+from topicdock.algorithms.survey import Survey
 from topicdock.algorithms.threads import use_available_cores
 from topicdock.corpus.documents import as_documents
 from topicdock.evaluation import npmi, perplexity, topic_uniqueness
@@ -127,7 +128,7 @@ def _open(algorithm: str, counts: csr_matrix, topics: int, batch: int, device: t
     module = importlib.import_module(specification.module)
     more = (None,) if specification.takes_word_vectors else ()
     plan = hyperparameters.plan(counts.shape[0])
-    return module._Trainer(as_documents(counts), hyperparameters, plan, *more, device=device)
+    return module._Trainer(as_documents(counts), Survey.of(counts), hyperparameters, plan, *more, device=device)
 
 
 def _draw(documents: int, words: int) -> csr_matrix:

@@ -47,6 +47,7 @@ def work(rank: int, options: argparse.Namespace) -> dict[str, float]:
     from topicdock.algorithms.connection import ConnectedHosts
     from topicdock.algorithms.hosts import ALONE, Hosts
     from topicdock.algorithms.ntm import _Trainer
+    from topicdock.algorithms.survey import Survey
     from topicdock.corpus.documents import InMemory
     from topicdock.spec.corpus_size import CorpusSize
     from topicdock.spec.ntm import NTMHyperparameters
@@ -62,7 +63,9 @@ def work(rank: int, options: argparse.Namespace) -> dict[str, float]:
     }  # fmt: skip
     size = CorpusSize(counts.shape[0] * hosts.size, float(counts.sum()) * hosts.size)
     settings = NTMHyperparameters.parse(given).resolve(size, hosts.size)
-    trainer = _Trainer(InMemory(counts), settings, settings.plan(counts.shape[0]), hosts)
+    trainer = _Trainer(
+        InMemory(counts), Survey.of(InMemory(counts), hosts), settings, settings.plan(counts.shape[0]), hosts
+    )
     trainer.train_epoch()
     sent, began = _count_sent(), time.perf_counter()
     trainer.train_epoch()

@@ -30,6 +30,7 @@ from benchmarks.dense_ntm import DenseNTM, train_steps
 from topicdock.algorithms.ntm import _Trainer
 from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.products import product
+from topicdock.algorithms.survey import Survey
 from topicdock.algorithms.threads import use_available_cores
 from topicdock.spec.corpus_size import CorpusSize
 from topicdock.spec.ntm import NTMHyperparameters
@@ -115,7 +116,7 @@ def _ours(counts: csr_matrix, arguments: argparse.Namespace):  # type: ignore[no
             "epochs": 1,  # or the first steps would be without the priors on W
         }
     ).resolve(CorpusSize(counts.shape[0], float(counts.sum())))  # fmt: skip
-    trainer = _Trainer(counts, hyperparameters, hyperparameters.plan(counts.shape[0]))
+    trainer = _Trainer(counts, Survey.of(counts), hyperparameters, hyperparameters.plan(counts.shape[0]))
 
     def run() -> int:
         losses = trainer.train_epoch()

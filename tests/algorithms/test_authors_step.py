@@ -12,6 +12,7 @@ from benchmarks.dense_etm import DenseETM, optimizer_of
 from tests.jobs import planted_corpus
 from topicdock.algorithms.batches import iterate
 from topicdock.algorithms.etm import _Trainer
+from topicdock.algorithms.survey import Survey
 from topicdock.algorithms.variational import UNWATCHED
 from topicdock.corpus.documents import as_documents
 from topicdock.spec.corpus_size import CorpusSize
@@ -25,7 +26,7 @@ def trainer_of(**given: Any) -> _Trainer:
     chosen = ETMHyperparameters.parse(
         {"num_topics": 4, "feature_dim": 40, "recipe": "authors", "batch_size": 100, **given}
     ).resolve(CorpusSize(250, COUNTS.sum()))
-    return _Trainer(as_documents(COUNTS), chosen, chosen.plan(250), None)
+    return _Trainer(as_documents(COUNTS), Survey.of(COUNTS), chosen, chosen.plan(250), None)
 
 
 def weights_of(theirs: DenseETM, attribute: str = "data") -> dict[str, torch.Tensor]:

@@ -16,7 +16,7 @@ from scipy.sparse import csr_matrix, vstack
 from tests.jobs import planted_corpus
 from tests.two_sides import TwoSides
 from topicdock.algorithms import device_batches, device_trial, devices
-from topicdock.algorithms.batches import Batch, BatchSettings, EncoderInput
+from topicdock.algorithms.batches import Batch, BatchSettings, EncoderInput, iterate
 from topicdock.algorithms.device_batches import DeviceBatch, DeviceBatches, Entries
 from topicdock.algorithms.device_kernels import DenseDecoder, DenseLayer, mix
 from topicdock.algorithms.device_optimizer import DeviceOptimizer
@@ -167,6 +167,18 @@ def test_the_divided_counts_are_those_of_the_documents(device: torch.device) -> 
         parts = [entries.dense(0, len(batch)).cpu().numpy() for entries in (batch.input, batch.predicted)]
         assert all((part >= 0).all() and (part == np.floor(part)).all() for part in parts)
         assert all(row.tobytes() in rows for row in sum(parts))  # type: ignore[union-attr]
+
+
+def test_the_decoder_is_asked_for_a_power_of_the_counts_wherever_it_is() -> None:
+    whole = replace(SETTINGS, predict_unseen=False, count_exponent=0.5, mini_batch_size=COUNTS.shape[0])
+    (here,), (there,) = iterate(COUNTS, whole, 1), DeviceBatches(COUNTS, whole, CPU).epoch(1)
+    order = np.random.default_rng([whole.seed, 1, 0, 0]).permutation(COUNTS.shape[0])
+    roots = np.sqrt(COUNTS[order].toarray())
+    np.testing.assert_allclose(here.predicted.to_dense().numpy(), roots, rtol=1e-6)
+    np.testing.assert_allclose(there.predicted.dense(0, len(there)).numpy(), roots, rtol=1e-6)
+    np.testing.assert_allclose(here.lengths.numpy(), roots.sum(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(there.lengths.numpy(), roots.sum(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(here.input.to_dense().numpy(), np.log1p(COUNTS[order].toarray()), rtol=1e-6)
 
 
 def test_words_go_to_the_encoder_as_often_as_on_the_processor() -> None:

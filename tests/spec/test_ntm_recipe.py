@@ -19,12 +19,12 @@ def _resolved(documents: int, words: float, topics: int, vocabulary: int, **give
 @pytest.mark.parametrize(
     ("words", "topics", "vocabulary", "price"),
     [
-        (1_000_000, 50, 4_000, 0.4),  # 5 words a weight
-        (1_000_000, 5, 4_000, 0.4),
-        (1_000_000, 200, 4_000, 0.1),  # 1.25
-        (800_000, 50, 32_000, 0.04),  # 0.5
-        (8_000, 10, 2_000, 0.032),  # a hundred documents
-        (8_000_000, 50, 100_000, 0.128),
+        (1_000_000, 50, 4_000, 1.0),  # 5 words a weight
+        (1_000_000, 5, 4_000, 1.0),
+        (1_000_000, 200, 4_000, 0.25),  # 1.25
+        (800_000, 50, 32_000, 0.1),  # 0.5
+        (8_000, 10, 2_000, 0.08),  # a hundred documents
+        (8_000_000, 50, 100_000, 0.32),
     ],
 )
 def test_words_that_topics_share_cost_less_where_there_is_little_text_for_a_weight(
@@ -44,7 +44,7 @@ def test_the_built_ins_recipe_has_no_prices() -> None:
 
 
 def test_auto_may_be_asked_for() -> None:
-    assert _resolved(10_000, 1e6, 50, 4_000, projection_exclusivity="auto").projection_exclusivity == 0.4
+    assert _resolved(10_000, 1e6, 50, 4_000, projection_exclusivity="auto").projection_exclusivity == 1.0
 
 
 def test_several_hosts_resolve_as_one() -> None:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from topicdock.algorithms.hosts import Hosts
 from topicdock.algorithms.sparse import WordMajor, cut_rows, group_by_word
-from topicdock.corpus.bag_of_words import to_frequencies
+from topicdock.corpus.bag_of_words import to_frequencies, with_counts
 from topicdock.corpus.documents import AnyDocuments, Documents, as_documents
 
 EncoderInput = Literal["counts", "log1p", "frequencies"]
@@ -52,7 +52,7 @@ class Batch:
     input_by_word : WordMajor
         The same by word, for the gradient of the first layer.
     values : Tensor, shape (nnz,)
-        The counts that the decoder is to predict.
+        The counts that the decoder is to predict, or a power of them.
     shares : Tensor, shape (nnz,)
         The same, each divided by the sum of its document's.
     positions : Tensor of int64, shape (nnz,)
@@ -112,6 +112,8 @@ class BatchSettings:
     by_word: bool = False
     short: float = 0.0
     """The share of the documents that are divided as short ones, see :func:`split`."""
+    count_exponent: float = 1.0
+    """The power of its count with which the decoder is to predict a word."""
     shards: Shards | None = None
 
     def draw(self, documents: int) -> int:
@@ -206,6 +208,8 @@ def _prepare(
 ) -> list[Batch]:
     """Lay out some thousands of documents as batches that begin at `bounds`, all at once as far as possible."""
     seen, predicted = split(counts, generator, settings.short) if settings.predict_unseen else (counts, counts)
+    if settings.count_exponent != 1.0:
+        predicted = with_counts(predicted, predicted.data**settings.count_exponent)
     shown = show(seen, settings.encoder_input)
     by_word = group_by_word(shown, bounds)
     documents, vocabulary_size = predicted.shape

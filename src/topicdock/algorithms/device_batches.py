@@ -87,7 +87,7 @@ class DeviceBatch:
     input : Entries
         What the encoder is given: counts, their log(1 + counts), or their shares of the document.
     predicted : Entries
-        The counts that the decoder is to predict.
+        The counts that the decoder is to predict, or a power of them.
     shares : Tensor, shape (N,)
         The same, each divided by the sum of its document's.
     lengths : Tensor, shape (B,)
@@ -244,6 +244,8 @@ def _lay_out(
     seen, predicted = counts, counts
     if settings.predict_unseen and generator is not None:
         seen, predicted = _divide(counts, row_of, len(rows), settings.short, generator)
+    if settings.count_exponent != 1.0:
+        predicted = predicted**settings.count_exponent
     sums = _sum_documents(predicted, own_starts)
     shares = predicted / sums.clamp(min=1e-30)[row_of]
     shown = _show(seen, settings.encoder_input, own_starts, row_of)

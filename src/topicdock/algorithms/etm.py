@@ -48,7 +48,7 @@ from topicdock.algorithms.progress import Reporter, SilentReporter
 from topicdock.algorithms.smoothing import word_frequencies
 from topicdock.algorithms.snapshots import Keeper, NoKeeper
 from topicdock.algorithms.spectral import cluster, embed_words
-from topicdock.algorithms.survey import expected_share, measure
+from topicdock.algorithms.survey import Survey
 from topicdock.algorithms.variational import Annealing, VariationalTrainer
 from topicdock.corpus.documents import AnyDocuments, Documents, as_documents
 from topicdock.corpus.word_vectors import WordVectors
@@ -107,10 +107,10 @@ def fit(
     AlgorithmError
         The loss left the finite numbers.
     """
-    corpus = measure(counts, hosts)
-    hyperparameters = hyperparameters.resolve(corpus, hosts.size)
-    plan = hyperparameters.plan(corpus.documents, hosts.size)
-    trainer = _Trainer(as_documents(counts), hyperparameters, plan, word_vectors, hosts, device)
+    survey = Survey.of(counts, hosts)
+    hyperparameters = hyperparameters.resolve(survey.size, hosts.size)
+    plan = hyperparameters.plan(survey.size.documents, hosts.size)
+    trainer = _Trainer(as_documents(counts), survey, hyperparameters, plan, word_vectors, hosts, device)
     outcome = train(
         trainer, plan.epochs, EarlyStopping(plan.num_patience_epochs, hyperparameters.tolerance),
         validation=validation,
@@ -132,13 +132,14 @@ class _Trainer(VariationalTrainer):
     def __init__(
         self,
         counts: Documents,
+        survey: Survey,
         hyperparameters: ETMHyperparameters,
         plan: Plan,
         word_vectors: WordVectors | None,
         hosts: Hosts = ALONE,
         device: torch.device | None = None,
     ) -> None:
-        h, corpus = hyperparameters, measure(counts, hosts)
+        h, corpus = hyperparameters, survey.size
         generator = torch.Generator().manual_seed(h.seed)
         frequencies = word_frequencies(counts, hosts)
         space = _begin(counts, h, word_vectors, frequencies, generator, hosts)
@@ -158,7 +159,7 @@ class _Trainer(VariationalTrainer):
             generator = network.move(device)
         optimizer = optimizer_for(device)(_parameters(network, h.embedding_rate_factor), OptimizerSettings(
             h.optimizer, h.learning_rate, plan.weight_decay, clip_norm=h.clip_gradient_norm,
-            lazy=h.lazy_updates and expected_share(counts, plan.mini_batch_size * hosts.size, hosts) < _LAZY_SHARE,
+            lazy=h.lazy_updates and survey.expected_share(plan.mini_batch_size * hosts.size) < _LAZY_SHARE,
         ))  # fmt: skip
         batching = BatchSettings(
             plan.mini_batch_size, h.sub_sample, h.seed, h.encoder_input, h.predict_unseen,

@@ -18,25 +18,39 @@ from topicdock.algorithms.hosts import Hosts
 
 
 class Network:
-    """The trainable state. Weights are drawn from `generator`; the decoder's bias starts at `bias`, shape (V,).
+    """The trainable state. Weights are drawn from `generator`.
 
     The decoder's weight and bias are one array, ``decoder``, of shape (K + 1, V).
+
+    Parameters
+    ----------
+    bias : array, shape (V,)
+        Where the decoder's bias starts.
+    handicap : array, shape (V,)
+        What goes from the decoder's weights to its bias where topics' words are ranked, and in the exported model.
     """
 
     def __init__(
-        self, settings: EncoderSettings, bias: NDArray[np.float32], generator: torch.Generator, hosts: Hosts
+        self,
+        settings: EncoderSettings,
+        bias: NDArray[np.float32],
+        handicap: NDArray[np.float32],
+        generator: torch.Generator,
+        hosts: Hosts,
     ) -> None:
         self.encoder = Encoder(settings, generator, hosts)
         spread = torch.randn(settings.feature_dim, settings.num_topics, generator=generator) * 0.02
         decoder = torch.cat([spread.t(), torch.from_numpy(bias)[None]]).contiguous().requires_grad_()
         self.weights = {**self.encoder.weights, "decoder": decoder}
         self.decoder: Callable[[Tensor, Any], Tensor] = Decoder(decoder)
+        self._handicap = torch.from_numpy(handicap)
 
     def move(self, device: torch.device) -> torch.Generator:
         """Go over to a device and to the kernels made for such; return what is drawn from there."""
         generator = self.encoder.move(device)
         decoder = self.weights["decoder"]
         decoder.data = decoder.data.to(device)
+        self._handicap = self._handicap.to(device)
         self.decoder = DenseDecoder(decoder)
         return generator
 
@@ -60,7 +74,7 @@ class Network:
     @torch.no_grad()
     def top_words(self, number: int) -> NDArray[np.intp]:
         """Return the ids of each topic's `number` heaviest words, best first, shape (K, number)."""
-        weight = self.weights["decoder"][:-1]
+        weight = self.weights["decoder"][:-1] - self._handicap
         return np.asarray(torch.topk(weight, min(number, weight.shape[1])).indices.cpu().numpy(), np.intp)
 
     @torch.no_grad()
@@ -68,5 +82,9 @@ class Network:
         """Return the arrays of a served model."""
         decoder = self.weights["decoder"]
         # A softmax does not change with the level of its bias: make it the log of a distribution over words.
-        projection = {"projection_weight": decoder[:-1].t(), "projection_bias": torch.log_softmax(decoder[-1], 0)}
+        background = torch.log_softmax(decoder[-1], 0)
+        projection = {
+            "projection_weight": (decoder[:-1] - self._handicap).t(),
+            "projection_bias": background + self._handicap,
+        }
         return to_numpy(self.encoder.export() | projection)

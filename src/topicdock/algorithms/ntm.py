@@ -38,6 +38,7 @@ from topicdock.algorithms.device_optimizer import optimizer_for
 from topicdock.algorithms.early_stopping import EarlyStopping
 from topicdock.algorithms.encoder import EncoderSettings
 from topicdock.algorithms.fitting import Fit, Surroundings, train
+from topicdock.algorithms.handicap import rare_word_handicap
 from topicdock.algorithms.hosts import ALONE, Hosts
 from topicdock.algorithms.loss_sums import Figure
 from topicdock.algorithms.network import Network
@@ -47,7 +48,7 @@ from topicdock.algorithms.progress import Reporter, SilentReporter
 from topicdock.algorithms.projection_prior import ProjectionPrior
 from topicdock.algorithms.smoothing import word_frequencies
 from topicdock.algorithms.snapshots import Keeper, NoKeeper
-from topicdock.algorithms.survey import expected_share, measure
+from topicdock.algorithms.survey import Survey
 from topicdock.algorithms.threads import one_thread, threads_for
 from topicdock.algorithms.variational import VariationalTrainer, Watch
 from topicdock.corpus.documents import AnyDocuments, Documents, as_documents
@@ -97,10 +98,10 @@ def fit(
     AlgorithmError
         The loss left the finite numbers.
     """
-    corpus = measure(counts, hosts)
-    hyperparameters = hyperparameters.resolve(corpus, hosts.size)
-    plan = hyperparameters.plan(corpus.documents, hosts.size)
-    trainer = _Trainer(as_documents(counts), hyperparameters, plan, hosts, device)
+    survey = Survey.of(counts, hosts)
+    hyperparameters = hyperparameters.resolve(survey.size, hosts.size)
+    plan = hyperparameters.plan(survey.size.documents, hosts.size)
+    trainer = _Trainer(as_documents(counts), survey, hyperparameters, plan, hosts, device)
     outcome = train(
         trainer, plan.epochs, EarlyStopping(plan.num_patience_epochs, hyperparameters.tolerance),
         validation=validation,
@@ -122,13 +123,14 @@ class _Trainer(VariationalTrainer):
     def __init__(
         self,
         counts: Documents,
+        survey: Survey,
         hyperparameters: NTMHyperparameters,
         plan: Plan,
         hosts: Hosts = ALONE,
         device: torch.device | None = None,
     ) -> None:
         h = self._hyperparameters = hyperparameters
-        corpus = measure(counts, hosts)
+        corpus = survey.size
         generator = torch.Generator().manual_seed(h.seed)
         settings = EncoderSettings(
             h.feature_dim, h.num_topics, h.layer_sizes(), h.encoder_layers_activation,
@@ -136,17 +138,19 @@ class _Trainer(VariationalTrainer):
         )  # fmt: skip
         frequencies = word_frequencies(counts, hosts) if h.decoder_bias == "background" else None
         bias = np.zeros(h.feature_dim, np.float32) if frequencies is None else np.log(frequencies)
-        network = Network(settings, bias, generator, hosts)
+        handicap = rare_word_handicap(survey.holders, corpus.documents, h.num_topics, h.rare_word_handicap)
+        network = Network(settings, bias, handicap, generator, hosts)
         if device is not None:
             generator = network.move(device)
         optimizer = optimizer_for(device)(self._parameters(network), OptimizerSettings(
             h.optimizer, h.learning_rate, h.weight_decay, h.rescale_gradient, h.clip_gradient,
-            h.lazy_updates and expected_share(counts, plan.mini_batch_size * hosts.size, hosts) < _LAZY_SHARE,
+            h.lazy_updates and survey.expected_share(plan.mini_batch_size * hosts.size) < _LAZY_SHARE,
         ))  # fmt: skip
         batching = BatchSettings(
             plan.mini_batch_size, h.sub_sample, h.seed, h.encoder_input, h.predict_unseen,
             join_last=h.posterior_batch_norm or h.batch_norm,
             short=share_of_short(corpus.words / corpus.documents, corpus.words / (h.feature_dim * h.num_topics)),
+            count_exponent=h.count_exponent,
         )  # fmt: skip
         super().__init__(
             counts, network, Prior.laplace(h.prior_alpha, h.num_topics) if h.prior == "dirichlet" else Prior(1.0),

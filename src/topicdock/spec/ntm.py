@@ -61,6 +61,8 @@ class NTMHyperparameters(Hyperparameters):
             "projection_rate_factor": 1.0,
             "projection_precision": 0.0,
             "projection_exclusivity": 0.0,
+            "rare_word_handicap": 0.0,
+            "count_exponent": 1.0,
             "learning_rate_schedule": "constant",
             "predict_unseen": False,
             "lazy_updates": False,
@@ -89,7 +91,7 @@ class NTMHyperparameters(Hyperparameters):
         None,
         ge=1,
         le=1_000_000,
-        description="Passes over the training data at most; auto is as many as make about 1,400 batches, at least 3, "
+        description="Passes over the training data at most; auto is as many as make about 1,900 batches, at least 3, "
         "and as many as are a hundred times the documents at most.",
     )
     learning_rate: Annotated[Number, Tunable(1e-4, 0.1, "Logarithmic")] = Field(
@@ -157,14 +159,21 @@ class NTMHyperparameters(Hyperparameters):
         "auto is 20 with adam and 1 with the other optimizers.",
     )
     projection_precision: Number = Field(
-        0.3, ge=0.0, le=1000.0, description="The precision of a Gaussian prior on the decoder's weights; 0 is none."
+        0.25, ge=0.0, le=1000.0, description="The precision of a Gaussian prior on the decoder's weights; 0 is none."
     )
     projection_exclusivity: AutoNumber = Field(
         None,
         ge=0.0,
         le=1000.0,
-        description="How much it costs that two topics share a word; 0 is nothing; auto is 0.4, and less where "
+        description="How much it costs that two topics share a word; 0 is nothing; auto is 1, and less where "
         "there are fewer than 5 words of text for each weight of the decoder: as many times less as there are fewer.",
+    )
+    rare_word_handicap: Number = Field(
+        4.0,
+        ge=0.0,
+        le=100.0,
+        description="By how much rare words are put back where the weights rank a topic's words; 0 is not at all. "
+        "Predictions do not change: what is taken from the weights is given to the bias.",
     )
     learning_rate_schedule: Annotated[Literal["constant", "one_cycle"], _Word] = Field(
         "one_cycle",
@@ -174,6 +183,13 @@ class NTMHyperparameters(Hyperparameters):
         True,
         description="The encoder sees a random part of a document, another each epoch; the decoder predicts the rest, "
         "and all where documents have few words.",
+    )
+    count_exponent: Number = Field(
+        0.7,
+        ge=0.0,
+        le=1.0,
+        description="Training predicts this power of each word's count in a document: 1 is the count, 0 whether it is "
+        "there. Words come in bursts, and the second occurrence says less of the topic than the first.",
     )
     lazy_updates: Boolean = Field(
         True,
@@ -225,12 +241,12 @@ class NTMHyperparameters(Hyperparameters):
 # What auto comes to: enough steps for the weights to arrive, in batches that are not most of a small corpus; more
 # passes learn few documents by heart.
 _BATCH, _LEAST_BATCH, _LEAST_BATCHES = 256, 16, 8
-_STEPS, _LEAST_EPOCHS, _MOST_PASSES = 1400, 3, 100
+_STEPS, _LEAST_EPOCHS, _MOST_PASSES = 1900, 3, 100
 _LEAST_WIDTH = 200
 _ADAM_FACTOR = 20.0
 # A price a weight holds against what the text says of that weight. With less text for it than this, the price would
 # decide by itself, and keep a word from all topics but one, or a topic from all words.
-_EXCLUSIVITY, _WORDS_A_WEIGHT = 0.4, 5.0
+_EXCLUSIVITY, _WORDS_A_WEIGHT = 1.0, 5.0
 
 _COUNTS = (RECORDIO, CSV, JSONLINES, JSON)  # the built-in reads the first two
 
