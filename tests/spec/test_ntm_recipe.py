@@ -47,6 +47,18 @@ def test_auto_may_be_asked_for() -> None:
     assert _resolved(10_000, 1e6, 50, 4_000, projection_exclusivity="auto").projection_exclusivity == 1.0
 
 
+@pytest.mark.parametrize(
+    ("words", "vocabulary", "exponent"),
+    [(1_000_000, 4_000, 0.7075), (1_000_000, 100, 1.0), (1_000_000, 25, 1.0), (500_000, 100, 0.85), (0, 100, 0.7)],
+)
+def test_counts_are_damped_less_where_documents_fill_the_vocabulary(
+    words: int, vocabulary: int, exponent: float
+) -> None:
+    assert _resolved(10_000, words, 5, vocabulary).count_exponent == pytest.approx(exponent)
+    assert _resolved(10_000, words, 5, vocabulary, count_exponent="0.5").count_exponent == 0.5
+    assert _resolved(10_000, words, 5, vocabulary, recipe="sagemaker").count_exponent == 1.0
+
+
 def test_several_hosts_resolve_as_one() -> None:
     declared = NTMHyperparameters.parse({"num_topics": "50", "feature_dim": "1000"})
     alone, four = (declared.resolve(CorpusSize(100_000, 1e5), hosts) for hosts in (1, 4))

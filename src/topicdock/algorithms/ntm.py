@@ -150,7 +150,7 @@ class _Trainer(VariationalTrainer):
             plan.mini_batch_size, h.sub_sample, h.seed, h.encoder_input, h.predict_unseen,
             join_last=h.posterior_batch_norm or h.batch_norm,
             short=share_of_short(corpus.words / corpus.documents, corpus.words / (h.feature_dim * h.num_topics)),
-            count_exponent=h.count_exponent,
+            count_exponent=1.0 if h.count_exponent is None else h.count_exponent,
         )  # fmt: skip
         super().__init__(
             counts, network, Prior.laplace(h.prior_alpha, h.num_topics) if h.prior == "dirichlet" else Prior(1.0),

@@ -184,12 +184,13 @@ class NTMHyperparameters(Hyperparameters):
         description="The encoder sees a random part of a document, another each epoch; the decoder predicts the rest, "
         "and all where documents have few words.",
     )
-    count_exponent: Number = Field(
-        0.7,
+    count_exponent: AutoNumber = Field(
+        None,
         ge=0.0,
         le=1.0,
         description="Training predicts this power of each word's count in a document: 1 is the count, 0 whether it is "
-        "there. Words come in bursts, and the second occurrence says less of the topic than the first.",
+        "there. Words come in bursts, and the second occurrence says less of the topic than the first. auto is 0.7, "
+        "and rises to 1 where documents have as many words as there are in the vocabulary.",
     )
     lazy_updates: Boolean = Field(
         True,
@@ -215,6 +216,7 @@ class NTMHyperparameters(Hyperparameters):
             "posterior_noise": noise,
             "projection_rate_factor": factor,
             "projection_exclusivity": _EXCLUSIVITY * min(1.0, known) if price is None else price,
+            "count_exponent": self._exponent(corpus) if self.count_exponent is None else self.count_exponent,
         }
         return self.model_copy(update={**asdict(self.plan(corpus.documents, hosts)), **automatic})
 
@@ -230,6 +232,11 @@ class NTMHyperparameters(Hyperparameters):
         epochs = self.epochs or min(enough, math.ceil(_MOST_PASSES / self.sub_sample))
         patience = self.num_patience_epochs or (epochs + 1 if self.learning_rate_schedule == "one_cycle" else 3)
         return Plan(size, epochs, patience)
+
+    def _exponent(self, corpus: CorpusSize) -> float:
+        """Return what count_exponent comes to: where documents fill the vocabulary, counts tell of mixtures."""
+        filled = corpus.words / (corpus.documents * self.feature_dim)
+        return 1.0 - (1.0 - _BURSTY) * (1.0 - min(1.0, filled))
 
     def contradictions(self) -> list[str]:
         """Return a sentence for each pair of values that exclude each other."""
@@ -247,6 +254,7 @@ _ADAM_FACTOR = 20.0
 # A price a weight holds against what the text says of that weight. With less text for it than this, the price would
 # decide by itself, and keep a word from all topics but one, or a topic from all words.
 _EXCLUSIVITY, _WORDS_A_WEIGHT = 1.0, 5.0
+_BURSTY = 0.7
 
 _COUNTS = (RECORDIO, CSV, JSONLINES, JSON)  # the built-in reads the first two
 
