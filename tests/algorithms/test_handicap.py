@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+import torch
 from scipy.sparse import csr_matrix, hstack
 
 from tests.jobs import planted_corpus
-from topicdock.algorithms.handicap import rare_word_handicap
+from topicdock.algorithms.handicap import Handicap
 from topicdock.algorithms.ntm import fit
-from topicdock.corpus.bag_of_words import with_counts
 from topicdock.model import TopicModel
 from topicdock.spec.ntm import NTMHyperparameters
 
@@ -29,10 +31,19 @@ def _fit(counts: csr_matrix, **given: str) -> TopicModel:
     ).model
 
 
-def test_the_handicap_is_that_of_the_formula() -> None:
+@pytest.mark.parametrize(("scale", "share"), [(1.0, 1.0), (7.0, 1.0), (0.25, 0.25), (0.0, 0.0)])
+def test_the_handicap_is_that_of_the_formula(scale: float, share: float) -> None:
     holders = np.array([0.0, 1.0, 5.0, 20.0, 500.0])
-    expected = 3.0 * (np.sqrt(10_000 / 25) / np.array([1.0, 1.0, 5.0, 20.0, 500.0])) ** 0.5
-    np.testing.assert_allclose(rare_word_handicap(holders, 10_000, 25, 3.0), expected, rtol=1e-6)
+    weight = scale * torch.tensor([[1.0, -1.0, 1.0, 1.0, -1.0], [-1.0, 1.0, 1.0, -1.0, 1.0]])
+    expected = 3.0 * share * (np.sqrt(10_000 / 25) / np.array([1.0, 1.0, 5.0, 20.0, 500.0])) ** 0.5
+    np.testing.assert_allclose(Handicap(holders, 10_000, 25, 3.0).of(weight).numpy(), expected, rtol=1e-6)
+
+
+def test_the_spread_is_that_of_the_words_that_documents_hold() -> None:
+    handicap = Handicap(np.array([0.0, 30.0, 10.0]), 40, 2, 1.0)
+    weight = torch.tensor([[9.0, 0.4, 0.2], [9.0, -0.4, 0.0]])
+    spread = math.sqrt(0.75 * 0.16 + 0.25 * 0.02)
+    np.testing.assert_allclose(handicap.of(weight)[1].item(), spread * math.sqrt(math.sqrt(20) / 30), rtol=1e-6)
 
 
 def test_it_is_paid_back_in_the_bias() -> None:
@@ -55,14 +66,3 @@ def test_words_of_single_documents_do_not_lead_a_topic() -> None:
     assert (plain >= 40).any()
     assert (put_back < 40).all()
     assert {int(np.bincount(words // 10).max()) for words in put_back} == {10}
-
-
-@pytest.mark.parametrize("factor", [2.0, 1.0])
-def test_what_is_known_of_a_word_is_how_many_documents_hold_it_not_how_often_it_stands_there(factor: float) -> None:
-    louder = with_counts(COUNTS, COUNTS.data * np.float32(factor))
-    arrays = _fit(louder, recipe="sagemaker", epochs="1", rare_word_handicap="4").arrays
-    free = _fit(louder, recipe="sagemaker", epochs="1").arrays
-    held_by = np.bincount(COUNTS.indices, minlength=40)
-    np.testing.assert_allclose(
-        arrays["projection_bias"] - free["projection_bias"], 4 * np.sqrt(np.sqrt(600 / 4) / held_by), rtol=1e-4
-    )

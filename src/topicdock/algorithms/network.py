@@ -14,6 +14,7 @@ from topicdock.algorithms.batch_sources import AnyBatch
 from topicdock.algorithms.decoder import Decoder
 from topicdock.algorithms.device_kernels import DenseDecoder
 from topicdock.algorithms.encoder import Encoder, EncoderSettings, to_numpy
+from topicdock.algorithms.handicap import Handicap
 from topicdock.algorithms.hosts import Hosts
 
 
@@ -26,7 +27,7 @@ class Network:
     ----------
     bias : array, shape (V,)
         Where the decoder's bias starts.
-    handicap : array, shape (V,)
+    handicap : Handicap
         What goes from the decoder's weights to its bias where topics' words are ranked, and in the exported model.
     """
 
@@ -34,7 +35,7 @@ class Network:
         self,
         settings: EncoderSettings,
         bias: NDArray[np.float32],
-        handicap: NDArray[np.float32],
+        handicap: Handicap,
         generator: torch.Generator,
         hosts: Hosts,
     ) -> None:
@@ -43,14 +44,14 @@ class Network:
         decoder = torch.cat([spread.t(), torch.from_numpy(bias)[None]]).contiguous().requires_grad_()
         self.weights = {**self.encoder.weights, "decoder": decoder}
         self.decoder: Callable[[Tensor, Any], Tensor] = Decoder(decoder)
-        self._handicap = torch.from_numpy(handicap)
+        self._handicap = handicap
 
     def move(self, device: torch.device) -> torch.Generator:
         """Go over to a device and to the kernels made for such; return what is drawn from there."""
         generator = self.encoder.move(device)
         decoder = self.weights["decoder"]
         decoder.data = decoder.data.to(device)
-        self._handicap = self._handicap.to(device)
+        self._handicap.move(device)
         self.decoder = DenseDecoder(decoder)
         return generator
 
@@ -74,17 +75,16 @@ class Network:
     @torch.no_grad()
     def top_words(self, number: int) -> NDArray[np.intp]:
         """Return the ids of each topic's `number` heaviest words, best first, shape (K, number)."""
-        weight = self.weights["decoder"][:-1] - self._handicap
+        weight = self.weights["decoder"][:-1]
+        weight = weight - self._handicap.of(weight)
         return np.asarray(torch.topk(weight, min(number, weight.shape[1])).indices.cpu().numpy(), np.intp)
 
     @torch.no_grad()
     def export(self) -> dict[str, NDArray[np.float32]]:
         """Return the arrays of a served model."""
-        decoder = self.weights["decoder"]
+        weight, bias = self.weights["decoder"][:-1], self.weights["decoder"][-1]
+        handicap = self._handicap.of(weight)
         # A softmax does not change with the level of its bias: make it the log of a distribution over words.
-        background = torch.log_softmax(decoder[-1], 0)
-        projection = {
-            "projection_weight": (decoder[:-1] - self._handicap).t(),
-            "projection_bias": background + self._handicap,
-        }
+        background = torch.log_softmax(bias, 0)
+        projection = {"projection_weight": (weight - handicap).t(), "projection_bias": background + handicap}
         return to_numpy(self.encoder.export() | projection)

@@ -38,7 +38,7 @@ from topicdock.algorithms.device_optimizer import optimizer_for
 from topicdock.algorithms.early_stopping import EarlyStopping
 from topicdock.algorithms.encoder import EncoderSettings
 from topicdock.algorithms.fitting import Fit, Surroundings, train
-from topicdock.algorithms.handicap import rare_word_handicap
+from topicdock.algorithms.handicap import Handicap
 from topicdock.algorithms.hosts import ALONE, Hosts
 from topicdock.algorithms.loss_sums import Figure
 from topicdock.algorithms.network import Network
@@ -138,7 +138,7 @@ class _Trainer(VariationalTrainer):
         )  # fmt: skip
         frequencies = word_frequencies(counts, hosts) if h.decoder_bias == "background" else None
         bias = np.zeros(h.feature_dim, np.float32) if frequencies is None else np.log(frequencies)
-        handicap = rare_word_handicap(survey.holders, corpus.documents, h.num_topics, h.rare_word_handicap)
+        handicap = Handicap(survey.holders, corpus.documents, h.num_topics, h.rare_word_handicap)
         network = Network(settings, bias, handicap, generator, hosts)
         if device is not None:
             generator = network.move(device)

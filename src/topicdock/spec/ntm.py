@@ -169,7 +169,7 @@ class NTMHyperparameters(Hyperparameters):
         "there are fewer than 5 words of text for each weight of the decoder: as many times less as there are fewer.",
     )
     rare_word_handicap: Number = Field(
-        4.0,
+        3.0,
         ge=0.0,
         le=100.0,
         description="By how much rare words are put back where the weights rank a topic's words; 0 is not at all. "
