@@ -20,8 +20,9 @@ _SECONDS = 60.0
 class Threads:
     """So many hosts."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, processes: tuple[int, ...] = ()) -> None:
         self.size = size
+        self.processes = processes or (1,) * size
         self._parts: list[Any] = [None] * size
         self._barrier = threading.Barrier(size, timeout=_SECONDS)
 
@@ -42,7 +43,7 @@ class Seat:
     """One of the hosts, as it sees the others."""
 
     def __init__(self, hosts: Threads, rank: int) -> None:
-        self._hosts, self.rank, self.size = hosts, rank, hosts.size
+        self._hosts, self.rank, self.size, self.processes = hosts, rank, hosts.size, hosts.processes
 
     def sum(self, array: Doubles) -> Doubles:
         total: Doubles = np.sum(self._hosts.meet(self.rank, array), axis=0)
@@ -70,9 +71,12 @@ class Seat:
         pass
 
 
-def on_every_host(tasks: Sequence[Callable[[Seat], T]]) -> list[T]:
-    """Run one task on each of so many hosts; the first error of any of them is raised."""
-    hosts = Threads(len(tasks))
+def on_every_host(tasks: Sequence[Callable[[Seat], T]], processes: tuple[int, ...] = ()) -> list[T]:
+    """Run one task on each of so many hosts; the first error of any of them is raised.
+
+    `processes` says how many each host has; one unless it is given, and then all of them are given a task.
+    """
+    hosts = Threads(len(tasks), processes)
 
     def run(rank: int) -> T:
         try:

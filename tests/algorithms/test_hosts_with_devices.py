@@ -138,6 +138,7 @@ class Twin:
     """One of two hosts, of which the other does the very same."""
 
     rank, size = 0, 2
+    processes: tuple[int, ...] = (1, 1)
 
     def __init__(self) -> None:
         self.from_device = self.from_host = 0

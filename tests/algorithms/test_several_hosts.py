@@ -12,12 +12,13 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 
-from tests.hosts import on_every_host
+from tests.hosts import Seat, Threads, on_every_host
 from tests.jobs import planted_corpus
 from topicdock.algorithms import spectral
-from topicdock.algorithms.batches import BatchSettings, Shards, iterate
+from topicdock.algorithms.batches import BatchSettings, iterate
 from topicdock.algorithms.fitting import Fit
-from topicdock.algorithms.hosts import ALONE, Hosts
+from topicdock.algorithms.hosts import ALONE, Hosts, describe
+from topicdock.algorithms.shards import Shards
 from topicdock.algorithms.variational import VariationalTrainer
 from topicdock.spec.registry import ALGORITHMS
 
@@ -38,8 +39,12 @@ def fit_part(algorithm: str, given: dict[str, Any], start: int, end: int, hosts:
     return fitted
 
 
-def fit_parts(algorithm: str, given: dict[str, Any], shards: tuple[int, ...]) -> list[Fit]:
-    return on_every_host([partial(fit_part, algorithm, given, start, end) for start, end in pairwise(shards)])
+def fit_parts(
+    algorithm: str, given: dict[str, Any], shards: tuple[int, ...], processes: tuple[int, ...] = ()
+) -> list[Fit]:
+    return on_every_host(
+        [partial(fit_part, algorithm, given, start, end) for start, end in pairwise(shards)], processes
+    )
 
 
 @BOTH
@@ -76,6 +81,44 @@ def test_all_hosts_hold_the_same_model_to_the_last_bit(algorithm: str, shards: t
             assert other.model.arrays[name].tobytes() == array.tobytes(), name
 
 
+@BOTH
+def test_processes_of_a_host_take_the_steps_of_as_many_hosts_with_their_part_of_its_batch(algorithm: str) -> None:
+    shards, given = (0, 200, 250, 600), {"epochs": 3}
+    hosts = fit_parts(algorithm, {**given, "mini_batch_size": 20}, shards)
+    processes = fit_parts(algorithm, {**given, "mini_batch_size": 60}, shards, processes=(3,))
+    assert weights(processes[2]) == weights(processes[0])
+    # Hosts spread the documents of the one that has the most over its steps, processes those of all.
+    assert processes[0].best_loss == pytest.approx(hosts[0].best_loss, rel=0.05)
+    even = (0, 200, 400, 600)
+    hosts = fit_parts(algorithm, {**given, "mini_batch_size": 20}, even)
+    processes = fit_parts(algorithm, {**given, "mini_batch_size": 60}, even, processes=(3,))
+    assert weights(processes[0]) == weights(hosts[0])
+
+
+@pytest.mark.parametrize("size", [7, 8], ids=["not divisible", "divisible"])
+def test_a_host_of_several_processes_takes_as_many_steps_as_one_of_one(size: int) -> None:
+    numbers, processes = (17, 16, 17, 20), (3, 1)
+    settings = [
+        BatchSettings(size, 1.0, 0, "counts", False, True, shards=Shards(rank, numbers, processes))
+        for rank in range(len(numbers))
+    ]
+    steps = [len(list(iterate(COUNTS[:number], each, 1))) for number, each in zip(numbers, settings, strict=True)]
+    assert steps == [-(-50 // size)] * 4
+    sizes = settings[0].sizes(numbers[0])
+    assert sum(sizes) == 70
+    assert max(sizes) - min(sizes) <= 4
+
+
+def test_processes_are_told_by_host_and_number() -> None:
+    seat = Seat(Threads(4, (1, 3)), 0)
+    names = [describe(seat, rank) for rank in range(4)]
+    assert names == ["host 1 of 2", *(f"process {number} of 3 of host 2 of 2" for number in (1, 2, 3))]
+
+
+def weights(fitted: Fit) -> dict[str, bytes]:
+    return {name: array.tobytes() for name, array in fitted.model.arrays.items()}
+
+
 def test_hosts_that_sample_their_documents_share_the_word_embeddings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each host draws from as many documents as it has; what follows from the sample may differ."""
     monkeypatch.setattr(spectral, "_MOST_DOCUMENTS", 300)
@@ -94,11 +137,11 @@ def test_several_hosts_find_the_planted_topics(algorithm: str) -> None:
 def test_every_document_is_in_one_batch_of_an_epoch() -> None:
     counts = csr_matrix((np.ones(50, np.float32), np.arange(50), np.arange(51)), (50, 50))
     shards = (0, 7, 7, 50)
-    everyone = Shards(0, tuple(np.diff(shards).tolist()))
+    everyone = tuple(np.diff(shards).tolist())
     seen: list[int] = []
     steps = []
     for rank, (start, end) in enumerate(pairwise(shards)):
-        settings = BatchSettings(8, 1.0, 0, "counts", False, True, shards=Shards(rank, everyone.documents))
+        settings = BatchSettings(8, 1.0, 0, "counts", False, True, shards=Shards(rank, everyone, (1, 1, 1)))
         batches = list(iterate(counts[start:end], settings, 1))
         steps.append(len(batches))
         seen += [word for batch in batches for word in batch.input_by_word.words.tolist()]
@@ -110,6 +153,8 @@ def test_every_document_is_in_one_batch_of_an_epoch() -> None:
 
 
 def test_each_host_draws_its_own_noise_and_order() -> None:
-    settings = [BatchSettings(4, 1.0, 0, "counts", True, False, shards=Shards(rank, (20, 20))) for rank in range(2)]
+    settings = [
+        BatchSettings(4, 1.0, 0, "counts", True, False, shards=Shards(rank, (20, 20), (1, 1))) for rank in range(2)
+    ]
     first, second = ([batch.values for batch in iterate(COUNTS[:20], each, 1)] for each in settings)
     assert not all(torch.equal(a, b) for a, b in zip(first, second, strict=True))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from topicdock.algorithms.hosts import Hosts
+from topicdock.algorithms.shards import Shards
 from topicdock.algorithms.sparse import WordMajor, cut_rows, group_by_word
 from topicdock.corpus.bag_of_words import to_frequencies, with_counts
 from topicdock.corpus.documents import AnyDocuments, Documents, as_documents
@@ -104,6 +104,7 @@ class BatchSettings:
     """
 
     mini_batch_size: int
+    """Of a host, whose processes divide it."""
     sub_sample: float
     seed: int
     encoder_input: EncoderInput
@@ -120,11 +121,15 @@ class BatchSettings:
         """Return how many of so many documents an epoch takes."""
         return math.ceil(self.sub_sample * documents)
 
+    def own_size(self) -> int:
+        """Return how many documents of a batch are this process's, about."""
+        return self.mini_batch_size if self.shards is None else self.shards.share(self.mini_batch_size)
+
     def cut(self, documents: int) -> list[int]:
         """Return where the batches of an epoch of so many drawn documents begin, and the end of the last."""
         size = self.mini_batch_size
         if self.shards is not None:
-            steps = max(math.ceil(self.draw(number) / size) for number in self.shards.documents)
+            steps = self.shards.steps(size, self.draw)
             return [documents * step // steps for step in range(steps + 1)]
         cuts = [*range(0, documents, size), documents]
         if self.join_last and len(cuts) > 2 and cuts[-1] - cuts[-2] < size / 2:
@@ -138,34 +143,6 @@ class BatchSettings:
         return [sum(ends) - sum(begins) for begins, ends in pairwise(zip(*cuts, strict=True))]
 
 
-@dataclass(frozen=True)
-class Shards:
-    """The documents of several hosts, which take their steps together: all have as many, however many documents.
-
-    A host of fewer documents has smaller batches, of one without any they are empty. So an epoch is a pass over the
-    documents of all hosts, and each batch that the hosts take together is a sample of them all.
-
-    Attributes
-    ----------
-    rank : int
-        This host.
-    documents : tuple of int
-        How many each host has.
-    """
-
-    rank: int
-    documents: tuple[int, ...]
-
-    @classmethod
-    def of(cls, hosts: Hosts, documents: int) -> Shards | None:
-        """Ask the other hosts how many documents they have, this one having so many; None if there is no other."""
-        if hosts.size == 1:
-            return None
-        own = np.zeros(hosts.size)
-        own[hosts.rank] = documents
-        return cls(hosts.rank, tuple(hosts.sum(own).astype(int).tolist()))
-
-
 def iterate(counts: AnyDocuments, settings: BatchSettings, epoch: int, first: int = 0) -> Iterator[Batch]:
     """Yield the batches of one epoch from number `first` on; the same seed and epoch give the same batches."""
     documents = as_documents(counts)
@@ -173,7 +150,7 @@ def iterate(counts: AnyDocuments, settings: BatchSettings, epoch: int, first: in
     order = np.random.default_rng([settings.seed, epoch, 0, rank]).permutation(documents.shape[0])
     order = order[: settings.draw(len(order))]
     cuts = settings.cut(len(order))
-    per_group = _group(settings.mini_batch_size, documents)
+    per_group = _group(settings.own_size(), documents)
     groups = [cuts[start : start + per_group + 1] for start in range(0, len(cuts) - 1, per_group)]
 
     def prepare(number: int) -> list[Batch]:

@@ -1,12 +1,9 @@
-"""Several hosts, connected over torch.distributed's gloo."""
+"""The processes of several hosts, or of one, connected over torch.distributed's gloo."""
 
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
@@ -22,37 +19,49 @@ from torch import Tensor
 
 from topicdock.algorithms.device_sums import ByHost, add_ones, can_join, join_devices
 from topicdock.algorithms.heartbeat import Heartbeat
-from topicdock.algorithms.hosts import Pending
+from topicdock.algorithms.hosts import HostLostError, Pending
+from topicdock.algorithms.meeting import (
+    LOOPBACK,
+    LOOPBACK_ADDRESS,
+    ONLY,
+    Seat,
+    choose_interface,
+    count_processes,
+    name_processes,
+    open_store,
+    resolve,
+)
 from topicdock.algorithms.roll_call import RollCall
 from topicdock.errors import PlatformError
 
 Doubles = NDArray[np.float64]
 
-_RESOLVE_SECONDS = 300.0
 _CONNECT_SECONDS = 600.0
-_RETRY_SECONDS = 1.0
 _SUM_TIMEOUT = timedelta(hours=48)
 """How long a host waits for another that is alive: it may be reading a much larger shard."""
 _logger = logging.getLogger(__name__)
 
 
 class ConnectedHosts:
-    """Several hosts, connected from now until :meth:`leave`.
+    """Several hosts, or several processes of one, connected from now until :meth:`leave`.
 
     Parameters
     ----------
     names : sequence of str
-        The hosts' names, sorted; the first one leads.
+        The hosts' names, sorted; the first process of the first one leads.
     current : str
         This host.
     interface : str
-        The network interface to use; another is used, and named in the log, where it does not exist.
+        The network interface to use; another is used, and named in the log, where it does not exist. A single host
+        needs none.
     port : int
         On which the leader waits for the others.
     silence : float
-        Seconds after which a host that says nothing is given up.
+        Seconds after which a process that says nothing is given up.
     given_up : callable
-        Called then, in another thread, with the error that names the host.
+        Called then, in another thread, with the error that names the process.
+    seat : Seat
+        Which of this host's processes this is.
 
     Raises
     ------
@@ -68,13 +77,17 @@ class ConnectedHosts:
         port: int,
         silence: float,
         given_up: Callable[[PlatformError], None],
+        seat: Seat = ONLY,
     ) -> None:
-        self.names = tuple(names)
-        self.rank, self.size = self.names.index(current), len(self.names)
+        self._hosts, self._host = tuple(names), names.index(current)
         self._devices: Any = None
-        _choose_interface(interface)
-        address = _resolve(self.names[0])
-        _logger.info("Host %s is number %d of %d; %s leads.", current, self.rank + 1, self.size, self.names[0])
+        if len(names) == 1:
+            choose_interface(LOOPBACK)
+            address = LOOPBACK_ADDRESS
+        else:
+            choose_interface(interface)
+            address = resolve(names[0])
+            _logger.info("Host %s is number %d of %d; %s leads.", current, self._host + 1, len(names), names[0])
 
         def give_up(name: str) -> None:
             if self._roll is not None:
@@ -82,21 +95,27 @@ class ConnectedHosts:
             given_up(_describe_silence(name, silence))
 
         try:
-            _interruptible(partial(self._connect, address, port, silence, give_up))
+            _interruptible(partial(self._connect, address, port, silence, give_up, seat))
         except (RuntimeError, ValueError) as error:
             if "EADDRINUSE" in str(error):
                 raise PlatformError(
-                    f"Port {port}, on which the hosts meet, is in use on the leader {self.names[0]}; "
+                    f"Port {port}, on which the hosts meet, is in use on the leader {names[0]}; "
                     "set TOPICDOCK_PORT to another on every host."
                 ) from error
             raise PlatformError(
-                f"The hosts {', '.join(self.names)} did not all meet on port {port} of {self.names[0]}: "
-                f"{_shorten(error)}."
+                f"The hosts {', '.join(names)} did not all meet on port {port} of {names[0]}: {_shorten(error)}."
             ) from error
+        if self.size > len(names):
+            _logger.info("Training in %d processes on this host, %d on all hosts.", seat.size, self.size)
 
-    def _connect(self, address: str, port: int, silence: float, give_up: Callable[[str], None]) -> None:
+    def _connect(self, address: str, port: int, silence: float, give_up: Callable[[str], None], seat: Seat) -> None:
+        leads = self._host == seat.place == 0
+        self._store = open_store(address, port, leads, seat.listener, _CONNECT_SECONDS)
+        self.processes = count_processes(self._store, self._host, len(self._hosts), seat)
+        self.names = tuple(name_processes(self._hosts, self.processes))
+        self.rank, self.size = sum(self.processes[: self._host]) + seat.place, len(self.names)
         torch.distributed.init_process_group(
-            "gloo", init_method=f"tcp://{address}:{port}", rank=self.rank, world_size=self.size,
+            "gloo", store=self._store, rank=self.rank, world_size=self.size,
             timeout=timedelta(seconds=_CONNECT_SECONDS),
         )  # fmt: skip
         # Before anything that waits as long as a sum may: a host can be gone as soon as it was met.
@@ -192,7 +211,7 @@ class ConnectedHosts:
             others = [name for rank, name in enumerate(self.names) if rank != self.rank]
             gone = others if self._roll is None else self._roll.call()
             named = f"host {' and host '.join(gone)}" if gone else f"another host, one of {', '.join(others)},"
-            raise PlatformError(
+            raise HostLostError(
                 f"The connection to {named} was lost; it has failed or was stopped. Its own log and failure text say "
                 "why."
             ) from error
@@ -238,38 +257,6 @@ def _interruptible(wait: Callable[[], Any], seconds: float | None = None) -> Any
 
     threading.Thread(target=run, daemon=True).start()
     return outcome.result(seconds)
-
-
-def _choose_interface(interface: str) -> None:
-    """Have gloo use `interface` if there is one of that name."""
-    present = [name for _, name in socket.if_nameindex()]
-    if interface in present:
-        os.putenv("GLOO_SOCKET_IFNAME", interface)  # where gloo, which is no Python, looks
-        os.putenv("NCCL_SOCKET_IFNAME", f"={interface}")  # of just this name; without the sign, of names that begin so
-    elif interface:
-        _logger.warning(
-            "There is no network interface %s (%s); the one that this host's name leads to is used.",
-            interface, ", ".join(present),
-        )  # fmt: skip
-
-
-def _resolve(name: str) -> str:
-    """Return the address of a host, which may not be known at once."""
-    end = time.monotonic() + _RESOLVE_SECONDS
-    while True:
-        addresses = _addresses(name)
-        if addresses:
-            return addresses[0]
-        if time.monotonic() > end:
-            raise PlatformError(f"The host {name} could not be resolved within {_RESOLVE_SECONDS:.0f} seconds.")
-        time.sleep(_RETRY_SECONDS)
-
-
-def _addresses(name: str) -> list[str]:
-    try:
-        return [str(entry[4][0]) for entry in socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)]
-    except OSError:
-        return []
 
 
 def _describe_silence(name: str, silence: float) -> PlatformError:

@@ -205,7 +205,7 @@ class DeviceBatches:
     def _batches_at_a_time(self) -> int:
         documents = max(len(self._corpus.known_starts) - 1, 1)
         fitting = _PREPARED_COUNTS * documents // max(len(self._corpus.counts), 1)
-        return max(1, min(_PREPARED_DOCUMENTS, fitting) // self._settings.mini_batch_size)
+        return max(1, min(_PREPARED_DOCUMENTS, fitting) // self._settings.own_size())
 
 
 def _group(cuts: list[int], first: int, size: int) -> Iterator[tuple[int, list[int]]]:

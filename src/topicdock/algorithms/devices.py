@@ -9,7 +9,7 @@ import orjson
 import torch
 
 from topicdock.algorithms.device_trial import find_fault
-from topicdock.algorithms.hosts import ALONE, Hosts
+from topicdock.algorithms.hosts import ALONE, Hosts, describe
 from topicdock.corpus.documents import Documents
 from topicdock.errors import CustomerError
 
@@ -68,7 +68,7 @@ def choose_device(
 def _agree(reason: str, demanded: bool, hosts: Hosts) -> tuple[str, bool]:
     """Return why one of the hosts has no GPU to use, so that none uses any, and whether any demands one."""
     everyone = [orjson.loads(told) for told in hosts.gather(orjson.dumps([reason, demanded]))]
-    reasons = [f"on host {rank + 1} of {hosts.size}, {why}" for rank, (why, _) in enumerate(everyone) if why]
+    reasons = [f"on {describe(hosts, rank)}, {why}" for rank, (why, _) in enumerate(everyone) if why]
     return reasons[0] if reasons else "", any(demands for _, demands in everyone)
 
 

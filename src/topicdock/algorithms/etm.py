@@ -108,8 +108,8 @@ def fit(
         The loss left the finite numbers.
     """
     survey = Survey.of(counts, hosts)
-    hyperparameters = hyperparameters.resolve(survey.size, hosts.size)
-    plan = hyperparameters.plan(survey.size.documents, hosts.size)
+    hyperparameters = hyperparameters.resolve(survey.size, len(hosts.processes))
+    plan = hyperparameters.plan(survey.size.documents, len(hosts.processes))
     trainer = _Trainer(as_documents(counts), survey, hyperparameters, plan, word_vectors, hosts, device)
     outcome = train(
         trainer, plan.epochs, EarlyStopping(plan.num_patience_epochs, hyperparameters.tolerance),
@@ -159,7 +159,7 @@ class _Trainer(VariationalTrainer):
             generator = network.move(device)
         optimizer = optimizer_for(device)(_parameters(network, h.embedding_rate_factor), OptimizerSettings(
             h.optimizer, h.learning_rate, plan.weight_decay, clip_norm=h.clip_gradient_norm,
-            lazy=h.lazy_updates and survey.expected_share(plan.mini_batch_size * hosts.size) < _LAZY_SHARE,
+            lazy=h.lazy_updates and survey.expected_share(plan.mini_batch_size * len(hosts.processes)) < _LAZY_SHARE,
         ))  # fmt: skip
         batching = BatchSettings(
             plan.mini_batch_size, h.sub_sample, h.seed, h.encoder_input, h.predict_unseen,

@@ -1,11 +1,19 @@
-"""What the hosts of a training job do together: they add up arrays, and tell each other bytes."""
+"""What the hosts of a training job do together: they add up arrays, and tell each other bytes.
+
+A host with several GPUs has a process for each; then these are what does it together.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from topicdock.errors import PlatformError
 
 if TYPE_CHECKING:
     import torch
@@ -13,6 +21,10 @@ if TYPE_CHECKING:
 
 Doubles = NDArray[np.float64]
 T = TypeVar("T", bound="np.generic[Any]")
+
+
+class HostLostError(PlatformError):
+    """The connection to another host is gone, for a reason that is known there."""
 
 
 class Pending(Protocol):
@@ -23,13 +35,16 @@ class Pending(Protocol):
 
 
 class Hosts(Protocol):
-    """The hosts of a job, this one among them. What one of them calls, all must call, in one order."""
+    """The processes of a job, this one among them. What one of them calls, all must call, in one order."""
 
     rank: int
-    """This host's place among them, from 0."""
+    """This process's number among them, from 0, host by host."""
 
     size: int
     """How many there are."""
+
+    processes: tuple[int, ...]
+    """How many of them each host has: mostly one."""
 
     def sum(self, array: Doubles) -> Doubles:
         """Return the sum of every host's `array`, the same bits on every host."""
@@ -62,6 +77,7 @@ class OneHost:
 
     rank = 0
     size = 1
+    processes: tuple[int, ...] = (1,)
 
     def sum(self, array: Doubles) -> Doubles:
         """Return `array`."""
@@ -97,3 +113,18 @@ def share_array(hosts: Hosts, array: NDArray[T]) -> NDArray[T]:
     if hosts.size == 1:
         return array
     return np.frombuffer(hosts.share(array.tobytes()), array.dtype).reshape(array.shape)
+
+
+def locate(processes: Sequence[int], rank: int) -> tuple[int, int]:
+    """Return the number of a process's host, and its own number there, both from 0; see :attr:`Hosts.processes`."""
+    ends = list(accumulate(processes))
+    host = bisect_right(ends, rank)
+    return host, rank - ends[host] + processes[host]
+
+
+def describe(hosts: Hosts, rank: int) -> str:
+    """Return in words which host has a rank, and which of its processes if there are several."""
+    host, place = locate(hosts.processes, rank)
+    number = hosts.processes[host]
+    process = f"process {place + 1} of {number} of " if number > 1 else ""
+    return f"{process}host {host + 1} of {len(hosts.processes)}"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from topicdock.algorithms.batch_sources import AnyBatch, open_source
-from topicdock.algorithms.batches import BatchSettings, Shards
+from topicdock.algorithms.batches import BatchSettings
 from topicdock.algorithms.device_exchange import exchange_for
 from topicdock.algorithms.device_kernels import quick_products
 from topicdock.algorithms.hosts import Hosts, share_array
@@ -23,6 +23,7 @@ from topicdock.algorithms.loss_sums import Figure, LossSums
 from topicdock.algorithms.optimizers import Optimizer
 from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.progress import Losses
+from topicdock.algorithms.shards import Shards
 from topicdock.algorithms.snapshots import Snapshot
 from topicdock.algorithms.state import below, overwrite, to_arrays
 from topicdock.algorithms.threads import one_thread

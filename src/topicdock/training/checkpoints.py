@@ -175,7 +175,14 @@ def describe_job(algorithm: str, hyperparameters: Facts, data: TrainingData, hos
             facts[f"the channel {name}"] = _describe(*map(sum, zip(*everyone, strict=True)))
     if data.embeddings is not None:
         facts["the word vectors"] = f"checksum {zlib.crc32(data.embeddings.vectors.tobytes()):x}"
-    return Identity(facts | {_ALGORITHM: algorithm, "the number of hosts": str(hosts.size)}, shards["train"])
+    return Identity(facts | {_ALGORITHM: algorithm, "the number of hosts": _count(hosts)}, shards["train"])
+
+
+def _count(hosts: Hosts) -> str:
+    """Return in words how many hosts there are, and how many processes each has if any has several."""
+    number = str(len(hosts.processes))
+    several = hosts.size > len(hosts.processes)
+    return f"{number}, with {', '.join(map(str, hosts.processes))} processes" if several else number
 
 
 def _describe(documents: int, total: int) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 from scipy.sparse import csr_matrix
 
-from topicdock.algorithms.hosts import ALONE, Hosts
+from topicdock.algorithms.hosts import ALONE, Hosts, describe
 from topicdock.algorithms.samples import sample
 from topicdock.contract.config import Cluster
 from topicdock.contract.failure import FAILURE, report_failure
@@ -77,7 +77,7 @@ def check_alike(algorithm: str, hyperparameters: Mapping[str, Any], data: Traini
             raise CustomerError(
                 "the hosts of a job must be given the same hyperparameters and word vectors",
                 where=name,
-                got=f"{everyone[0].get(name)} on the leader, {other.get(name)} on host {rank + 1} of {hosts.size}",
+                got=f"{everyone[0].get(name)} on the leader, {other.get(name)} on {describe(hosts, rank)}",
                 todo="give every host the same; the channels of vocabulary and word vectors are to be FullyReplicated",
             )
 

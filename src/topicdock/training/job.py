@@ -81,7 +81,7 @@ def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest) -> N
     words, documents = hosts.sum(np.array([count_words(data.train), float(data.train.shape[0])])).tolist()
     check_has_words(data.train, words)
     device = prepare_device(environment, specification, hyperparameters, data.train, hosts)
-    resolved = hyperparameters.resolve(CorpusSize(int(documents), words), hosts.size).model_dump()
+    resolved = hyperparameters.resolve(CorpusSize(int(documents), words), len(hosts.processes)).model_dump()
     log_resolved(final, resolved, int(documents))
     run: EpochRun | MomentRun
     if specification.by_epochs:
