@@ -17,6 +17,7 @@ from topicdock.corpus.documents import (
     count_occurrences,
     count_words,
     cut,
+    share,
 )
 
 COUNTS = random_counts(103, 30)
@@ -57,6 +58,14 @@ def test_a_share_is_every_nth_document_however_large_the_blocks(first: int, step
     assert share.shape == expected.shape
     for documents in (1, 5, 1000):
         assert_same(expected, csr_matrix(vstack(list(share.blocks(documents)), format="csr")))
+
+
+@pytest.mark.parametrize(("first", "step", "width"), [(0, 3, 2), (1, 5, 3), (2, 5, 3), (0, 4, 4), (19, 24, 5)])
+def test_a_share_may_be_of_several_documents_that_follow_each_other(first: int, step: int, width: int) -> None:
+    every = [row for row in range(COUNTS.shape[0]) if row >= first and (row - first) % step < width]
+    for documents in (1, 5, 1000):
+        shared = list(share(InMemory(COUNTS).blocks(documents), first, step, width))
+        assert_same(COUNTS[every], csr_matrix(vstack(shared, format="csr")))
 
 
 def test_a_share_of_few_documents_may_be_none() -> None:

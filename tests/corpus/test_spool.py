@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from tests.corpus.bags import assert_same, random_bag
 from topicdock.corpus import documents as corpus
+from topicdock.corpus import encode_counts
 from topicdock.corpus import spool as on_disk
 from topicdock.corpus.documents import InMemory
 from topicdock.corpus.spool import Spool
@@ -37,6 +38,33 @@ def test_documents_are_taken_from_disk_in_the_order_that_is_asked_for(
     spool = Spool(cut(COUNTS, 7), 30, tmp_path)
     for rows in (np.random.default_rng(0).permutation(500), np.array([499, 0, 250, 0]), np.arange(0)):
         assert_same(COUNTS[rows], spool.take(rows))
+
+
+@pytest.mark.parametrize("on_a_disk", [True, False])
+def test_parts_that_documents_are_dealt_into_are_read_by_other_processes(tmp_path: Path, on_a_disk: bool) -> None:
+    folder = tmp_path if on_a_disk else None
+    spools = Spool.deal(cut(COUNTS[:100], 7), 30, folder, 3)
+    for part, spool in enumerate(spools):
+        descriptor, documents = spool.hand_over()
+        program = (
+            "import sys; import numpy as np; from topicdock.corpus import encode_counts; "
+            "from topicdock.corpus.spool import Spool; "
+            f"spool = Spool.take_over({descriptor}, {documents}, 30, None); "
+            "sys.stdout.buffer.write(encode_counts(spool.take(np.arange(spool.shape[0]))))"
+        )
+        read = subprocess.run([sys.executable, "-c", program], pass_fds=[descriptor], capture_output=True, check=True)
+        assert read.stdout == encode_counts(COUNTS[part:100:3])
+        assert_same(COUNTS[part:100:3], spool.take(np.arange(documents)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_storage_for_several_processes_deals_documents_in_memory_and_on_disk(tmp_path: Path) -> None:
+    for memory in (0, 1_000_000):
+        storage = Storage(memory, "a test", tmp_path, parts=2)
+        first = storage.keep(cut(COUNTS, 100), 30, "one")
+        assert_same(COUNTS[::2], first.take(np.arange(250)))
+        assert_same(COUNTS[1::2], storage.dealt["one"][1].take(np.arange(250)))
+    assert storage.keep([], 30, "none").shape == (0, 30)
 
 
 @pytest.mark.parametrize("documents", [1, 60, 1000])

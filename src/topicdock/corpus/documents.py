@@ -142,13 +142,21 @@ class Share:
         return share(self._documents.blocks(documents), self._first, self._step)
 
 
-def share(blocks: Iterable[csr_matrix], first: int, step: int) -> Iterator[csr_matrix]:
-    """Yield every `step`-th document of all blocks, beginning with the document `first`, counted from 0."""
+def share(blocks: Iterable[csr_matrix], first: int, step: int, width: int = 1) -> Iterator[csr_matrix]:
+    """Yield every `step`-th document of all blocks, beginning with the document `first`, counted from 0.
+
+    With each come those after it, `width` documents in all.
+    """
+    seen = 0
     for block in blocks:
-        chosen = block[first::step]
-        first -= block.shape[0]
-        if first < 0:
-            first %= step
+        number = block.shape[0]
+        if width == 1:
+            begin = first - seen
+            chosen = block[begin if begin >= 0 else begin % step :: step]
+        else:
+            places = np.arange(seen - first, seen - first + number)
+            chosen = block[np.flatnonzero((places >= 0) & (places % step < width))]
+        seen += number
         if chosen.shape[0]:
             yield chosen
 

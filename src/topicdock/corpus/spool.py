@@ -2,7 +2,8 @@
 
 The counts of all documents stand end to end in one file, eight bytes each: a word id and how often the word occurs.
 Only where each document begins is held in memory, eight bytes a document. Files have no name from the beginning: their
-room is free again once the process has ended, however it ends.
+room is free again once the process has ended, however it ends. Other processes can be given their descriptors, and read
+the same documents; for that there are files in memory, too.
 """
 
 from __future__ import annotations
@@ -42,27 +43,64 @@ class Spool:
         All documents, in order; (D', V) each.
     feature_dim : int
         V.
-    folder : Path
-        Where there is room.
+    folder : Path, optional
+        Where there is room; in memory without it.
+    descriptor : int, optional
+        Of a file that is there already.
 
     Raises
     ------
     PlatformError
-        There is not.
+        There is no room.
     """
 
-    def __init__(self, blocks: Iterable[csr_matrix], feature_dim: int, folder: Path) -> None:
+    def __init__(
+        self, blocks: Iterable[csr_matrix], feature_dim: int, folder: Path | None, descriptor: int | None = None
+    ) -> None:
         self._folder, self._feature_dim = folder, feature_dim
-        self._file = _NamelessFile(folder)
-        lengths = [np.zeros(1, np.int64)]
-        written = 0
+        self._file = _NamelessFile(folder, descriptor)
+        self._lengths, self._written = [np.zeros(1, np.int64)], 0
         for block in blocks:
-            lengths.append(np.diff(block.indptr).astype(np.int64))
-            counts = np.empty(block.nnz, _COUNT)
-            counts["word"], counts["number"] = block.indices, block.data
-            self._file.write(written, counts)
-            written += counts.nbytes
-        self._starts = np.cumsum(np.concatenate(lengths))
+            self._add(block)
+
+    def _add(self, block: csr_matrix) -> None:
+        self._lengths.append(np.diff(block.indptr).astype(np.int64))
+        counts = np.empty(block.nnz, _COUNT)
+        counts["word"], counts["number"] = block.indices, block.data
+        self._file.write(self._written, counts)
+        self._written += counts.nbytes
+
+    @cached_property
+    def _starts(self) -> NDArray[np.int64]:
+        return np.cumsum(np.concatenate(self._lengths))
+
+    @classmethod
+    def deal(cls, blocks: Iterable[csr_matrix], feature_dim: int, folder: Path | None, parts: int) -> list[Spool]:
+        """Put documents down in several parts, of which each has every so-many-th document.
+
+        Parameters and errors are those of :class:`Spool`.
+        """
+        spools = [cls((), feature_dim, folder) for _ in range(parts)]
+        first = 0
+        for block in blocks:
+            for part, spool in enumerate(spools):
+                spool._add(block[(part - first) % parts :: parts])
+            first += block.shape[0]
+        return spools
+
+    def hand_over(self) -> tuple[int, int]:
+        """Return what another process takes the documents over with: a descriptor of the file, and D."""
+        self._file.write(self.nbytes, self._starts)
+        return self._file.descriptor, self.shape[0]
+
+    @classmethod
+    def take_over(cls, descriptor: int, documents: int, feature_dim: int, folder: Path | None) -> Spool:
+        """Return the documents that another process has put down; the descriptor is this process's own."""
+        spool = cls((), feature_dim, folder, descriptor)
+        starts = np.empty(documents + 1, np.int64)
+        spool._file.read(os.fstat(descriptor).st_size - starts.nbytes, starts)
+        spool._starts = starts
+        return spool
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -155,10 +193,11 @@ class StoredTable:
     Parameters
     ----------
     columns : int
-    folder : Path
+    folder : Path, optional
+        In memory without it.
     """
 
-    def __init__(self, columns: int, folder: Path) -> None:
+    def __init__(self, columns: int, folder: Path | None) -> None:
         self._columns = columns
         self._file = _NamelessFile(folder)
 
@@ -177,18 +216,24 @@ class StoredTable:
 class _NamelessFile:
     """A file that no folder lists, gone once nobody holds it; bytes are written and read at any place."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None, descriptor: int | None = None) -> None:
         self._folder = folder
+        self.descriptor = self._make(folder) if descriptor is None else descriptor
+        weakref.finalize(self, os.close, self.descriptor)
+
+    @staticmethod
+    def _make(folder: Path | None) -> int:
+        if folder is None and hasattr(os, "memfd_create"):  # Linux has it; elsewhere the system's folder must do
+            return os.memfd_create("documents")
         try:
             with tempfile.TemporaryFile(dir=folder) as file:
-                self.descriptor = os.dup(file.fileno())
+                return os.dup(file.fileno())
         except OSError as error:
             raise PlatformError(
                 f"The documents do not fit in memory, and no file can be made for them in {folder}: "
                 f"{error.strerror or error}. Set TMPDIR to a folder on a local disk, or TOPICDOCK_MEMORY_MB to more "
                 "memory."
             ) from error
-        weakref.finalize(self, os.close, self.descriptor)
 
     def write(self, offset: int, array: NDArray[Any]) -> None:
         left = array.reshape(-1).view(np.uint8).data
@@ -197,6 +242,8 @@ class _NamelessFile:
                 written = os.pwrite(self.descriptor, left, offset)
                 left, offset = left[written:], offset + written
         except OSError as error:
+            if self._folder is None:
+                raise MemoryError from error
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 why = error.strerror or error
                 raise PlatformError(f"Documents could not be written to {self._folder}: {why}.") from error

@@ -30,13 +30,19 @@ class Storage:
         Where that number comes from, for the log.
     folder : Path
         On a local disk.
+    parts : int
+        Into which documents are dealt, for as many processes of this machine. Then those in memory are in files there,
+        too, which all of them can read.
     """
 
-    def __init__(self, memory: int, why: str, folder: Path) -> None:
+    def __init__(self, memory: int, why: str, folder: Path, parts: int = 1) -> None:
         self._memory, self._left, self._why, self._folder = memory, memory, why, folder
+        self._parts = parts
+        self.dealt: dict[str, list[Spool]] = {}
+        """By name, the parts of documents that have been put into files."""
 
     def keep(self, blocks: Iterable[csr_matrix], feature_dim: int, name: str) -> Documents:
-        """Return documents from wherever they have been put.
+        """Return documents from wherever they have been put, or the first of their parts.
 
         Parameters
         ----------
@@ -61,6 +67,8 @@ class Storage:
             if size > self._left:
                 return self._spool(chain(_empty(held), coming), feature_dim, name)
         self._left -= size
+        if self._parts > 1:
+            return self._deal(_empty(held), feature_dim, name, None)[0]
         return _WithinBudget(stack(held, feature_dim), self, name)
 
     def table(self, documents: InMemory, columns: int, name: str) -> Table:
@@ -81,12 +89,16 @@ class Storage:
             "The documents of %s do not fit in the memory for documents (%.0f MB: %s%s); they are put down once in %s "
             "and read from there.", name, self._memory / 1e6, self._why, self._free, self._folder,
         )  # fmt: skip
-        spool = Spool(blocks, feature_dim, self._folder)
+        spools = self._deal(blocks, feature_dim, name, self._folder)
         _logger.info(
             "%d documents of %s take %.0f MB in %s until the job ends.",
-            spool.shape[0], name, spool.nbytes / 1e6, self._folder,
+            sum(spool.shape[0] for spool in spools), name, sum(spool.nbytes for spool in spools) / 1e6, self._folder,
         )  # fmt: skip
-        return spool
+        return spools[0]
+
+    def _deal(self, blocks: Iterable[csr_matrix], feature_dim: int, name: str, folder: Path | None) -> list[Spool]:
+        self.dealt[name] = spools = Spool.deal(blocks, feature_dim, folder, self._parts)
+        return spools
 
     @property
     def _free(self) -> str:
