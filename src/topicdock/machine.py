@@ -9,6 +9,7 @@ from pathlib import Path
 
 _GROUP = Path("/sys/fs/cgroup")
 _MEMORY = Path("/proc/meminfo")
+_DEVICES = Path("/dev")
 _trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's own
 
 
@@ -33,6 +34,11 @@ def give_memory_back() -> None:
     """
     if _trim is not None:
         _trim(0)
+
+
+def count_gpu_files() -> int:
+    """Return how many NVIDIA GPUs the system shows this process; more than none do not mean that one can be used."""
+    return sum(1 for path in _DEVICES.glob("nvidia[0-9]*"))
 
 
 def _count_cores() -> int:

@@ -21,6 +21,7 @@ from topicdock.algorithms.device_batches import DeviceBatch, DeviceBatches, Entr
 from topicdock.algorithms.device_kernels import DenseDecoder, DenseLayer, mix
 from topicdock.algorithms.device_optimizer import DeviceOptimizer
 from topicdock.algorithms.fitting import Fit
+from topicdock.algorithms.hosts import ALONE
 from topicdock.algorithms.loss_sums import LossSums
 from topicdock.algorithms.optimizers import Optimizer, OptimizerSettings, Parameter
 from topicdock.algorithms.snapshots import Snapshot
@@ -376,6 +377,25 @@ def test_what_does_not_fit_into_the_gpu_is_fitted_on_the_processor(
     monkeypatch.setattr(devices, "find_fault", lambda _: "")
     assert choose("auto") == choose("cuda") == torch.device("cuda", 1)
     assert "Training on the GPU cuda:1, NVIDIA Test, with 8.0 GB free." in caplog.text
+
+
+def test_each_process_of_a_host_has_the_gpu_of_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    current = [0]
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: current[-1])
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA Test")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda *_: (1 << 40, 1 << 40))
+    monkeypatch.setattr(devices, "find_fault", lambda _: "")
+
+    def choose_at(place: int) -> torch.device | None:
+        return devices.choose_device("cuda", "here", as_documents(COUNTS), HYPERPARAMETERS, ALONE, place)
+
+    assert [choose_at(0), choose_at(1)] == [torch.device("cuda", 0), torch.device("cuda", 1)]
+    with pytest.raises(CustomerError, match="there is a GPU for each of the first 2 processes alone"):
+        choose_at(2)
 
 
 @ON_EACH

@@ -44,7 +44,7 @@ def test_processes_with_devices_learn_what_one_host_learns(
 def test_hosts_of_which_one_has_no_gpu_use_their_processors_and_say_which(tmp_path: Path) -> None:
     """One of the hosts is told to use its processor, and the other would look for a GPU."""
     has_one = (
-        "import os, sys; from topicdock.algorithms import devices; devices._refuse = lambda _: ''; "
+        "import os, sys; from topicdock.algorithms import devices; devices._refuse = lambda *_: ''; "
         "from topicdock.training import train; sys.exit(train(os.environ))"
     )
     jobs = by_epochs(tmp_path, "ntm", (ALL[:4], ALL[4:]), epochs="2")

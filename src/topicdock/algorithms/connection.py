@@ -19,12 +19,10 @@ from torch import Tensor
 
 from topicdock.algorithms.device_sums import ByHost, add_ones, can_join, join_devices
 from topicdock.algorithms.heartbeat import Heartbeat
-from topicdock.algorithms.hosts import HostLostError, Pending
+from topicdock.algorithms.hosts import ONLY, HostLostError, Pending, Seat
 from topicdock.algorithms.meeting import (
     LOOPBACK,
     LOOPBACK_ADDRESS,
-    ONLY,
-    Seat,
     choose_interface,
     count_processes,
     name_processes,

@@ -23,8 +23,13 @@ _BYTES_OF_A_COUNT = 8
 _logger = logging.getLogger(__name__)
 
 
+def count_gpus() -> int:
+    """Return how many GPUs PyTorch can use."""
+    return torch.cuda.device_count()
+
+
 def choose_device(
-    wanted: str, where: str, documents: Documents, hyperparameters: Any, hosts: Hosts = ALONE
+    wanted: str, where: str, documents: Documents, hyperparameters: Any, hosts: Hosts = ALONE, place: int = 0
 ) -> torch.device | None:
     """Return the device to fit NTM or ETM on; None is the processor. A line of the log says which it is, and why.
 
@@ -38,6 +43,8 @@ def choose_device(
     hyperparameters : NTMHyperparameters or ETMHyperparameters
     hosts : Hosts
         All of which choose alike: where one has no GPU to use, none uses any.
+    place : int
+        This process's number among those of its host, which use a GPU each: the first one the first.
 
     Raises
     ------
@@ -46,7 +53,7 @@ def choose_device(
     """
     if wanted not in WANTED:
         raise CustomerError("there is no such device", where=where, got=repr(wanted), allowed=", ".join(WANTED))
-    reason = f"{where} says so" if wanted == CPU else _refuse(_count_bytes(documents, hyperparameters))
+    reason = f"{where} says so" if wanted == CPU else _refuse(_count_bytes(documents, hyperparameters), place)
     demanded = wanted == CUDA
     if hosts.size > 1:
         reason, demanded = _agree(reason, demanded, hosts)
@@ -68,17 +75,24 @@ def choose_device(
 def _agree(reason: str, demanded: bool, hosts: Hosts) -> tuple[str, bool]:
     """Return why one of the hosts has no GPU to use, so that none uses any, and whether any demands one."""
     everyone = [orjson.loads(told) for told in hosts.gather(orjson.dumps([reason, demanded]))]
+    whys = {why for why, _ in everyone}
     reasons = [f"on {describe(hosts, rank)}, {why}" for rank, (why, _) in enumerate(everyone) if why]
+    if len(whys) == 1:
+        reasons = [why for why in whys if why]
     return reasons[0] if reasons else "", any(demands for _, demands in everyone)
 
 
-def _refuse(needed: int) -> str:
-    """Return why there is no GPU for something that needs so many bytes; nothing where there is one."""
+def _refuse(needed: int, place: int) -> str:
+    """Return why there is no GPU for something that needs so many bytes; nothing where there is one, current now."""
     if torch.version.cuda is None:
         return f"this build of PyTorch, {torch.__version__}, has no CUDA"
     if not torch.cuda.is_available():
         return "there is no GPU that PyTorch can use"
+    if place and place >= torch.cuda.device_count():
+        return f"there is a GPU for each of the first {torch.cuda.device_count()} processes alone"
     try:
+        if place:
+            torch.cuda.set_device(place)
         free, _ = torch.cuda.mem_get_info()
     except RuntimeError as error:  # of another that has the GPU to itself, for instance
         return f"the GPU cannot be used: {str(error).strip().splitlines()[0]}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -63,6 +64,30 @@ class Hosts(Protocol):
 
     def leave(self) -> None:
         """Wait until every host is here, and part."""
+
+
+@dataclass(frozen=True)
+class Seat:
+    """One of the processes of a host, before it has met the others.
+
+    Attributes
+    ----------
+    place, size : int
+        Its number, from 0, and how many the host has.
+    port : int
+        On which the leader waits, if these are the processes of a single host; else 0.
+    listener : int, optional
+        The descriptor of the leader's socket there, if this is the leader.
+    """
+
+    place: int = 0
+    size: int = 1
+    port: int = 0
+    listener: int | None = None
+
+
+ONLY = Seat()
+"""That of a host's only process."""
 
 
 class Done:

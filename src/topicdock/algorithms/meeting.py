@@ -11,39 +11,18 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import torch.distributed
 
+from topicdock.algorithms.hosts import Seat
 from topicdock.errors import PlatformError
 
 LOOPBACK, LOOPBACK_ADDRESS = "lo", "127.0.0.1"
 _RESOLVE_SECONDS = 300.0
 _RETRY_SECONDS = 1.0
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Seat:
-    """One of the processes of a host.
-
-    Attributes
-    ----------
-    place, size : int
-        Its number, from 0, and how many the host has.
-    listener : int, optional
-        The descriptor of a socket that listens for the others, if there is one already.
-    """
-
-    place: int = 0
-    size: int = 1
-    listener: int | None = None
-
-
-ONLY = Seat()
-"""That of a host's only process."""
 
 
 def open_store(address: str, port: int, leads: bool, listener: int | None, seconds: float) -> Any:

@@ -21,9 +21,13 @@ _given_up: ContextVar[int] = ContextVar("_given_up", default=0)
 """Inside of :func:`one_thread`, how many threads there were before; 0 elsewhere."""
 
 
-def use_available_cores() -> int:
-    """Use every core that this process is allowed to run on, and return how many these are."""
+def use_available_cores(processes: int = 1) -> int:
+    """Use every core that this process is allowed to run on, and return how many these are.
+
+    So many processes share them, this one among them, and each uses its part.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = max(1, cores // processes)
     torch.set_num_threads(cores)
     return cores
 

@@ -12,6 +12,7 @@ __all__ = ["main"]
 _COMMANDS = {
     "prepare": "topicdock.cli.prepare:prepare_command",
     "train": "topicdock.cli.container:train",
+    "process": "topicdock.cli.container:process",
     "serve": "topicdock.cli.container:serve",
     "transform": "topicdock.cli.transform:transform",
     "report": "topicdock.cli.look:report",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -53,6 +54,22 @@ def train(
     from topicdock.training import train as run
 
     _exit(run(os.environ))
+
+
+@click.command(hidden=True)
+@click.argument("place", type=int)
+@click.argument("size", type=int)
+@click.argument("port", type=int)
+def process(place: int, size: int, port: int) -> None:
+    """Take part in a training job as one more process of this host.
+
+    `topicdock train` starts it, as number PLACE of SIZE, with a connection for its standard input.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # whoever stops the job asks the first process
+    from topicdock.algorithms.hosts import Seat
+    from topicdock.training import train_beside
+
+    _exit(train_beside(os.environ, Seat(place, size, port), socket.socket(fileno=sys.stdin.fileno())))
 
 
 def _exit(code: int) -> NoReturn:

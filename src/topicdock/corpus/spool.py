@@ -72,7 +72,9 @@ class Spool:
 
     @cached_property
     def _starts(self) -> NDArray[np.int64]:
-        return np.cumsum(np.concatenate(self._lengths))
+        starts: NDArray[np.int64] = np.cumsum(np.concatenate(self._lengths))
+        self._lengths.clear()
+        return starts
 
     @classmethod
     def deal(cls, blocks: Iterable[csr_matrix], feature_dim: int, folder: Path | None, parts: int) -> list[Spool]:

@@ -1,5 +1,5 @@
 """A training job from its first log line to its exit code."""
 
-from topicdock.training.job import train
+from topicdock.training.job import train, train_beside
 
-__all__ = ["train"]
+__all__ = ["train", "train_beside"]

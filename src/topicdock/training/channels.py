@@ -6,6 +6,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,31 @@ _LARGEST_COUNT = 1 << 24  # the largest up to which float32 holds every integer
 _logger = logging.getLogger(__name__)
 
 
-def open_storage(environment: Mapping[str, str]) -> Storage:
-    """Return where a job's documents are to be kept.
+@dataclass(frozen=True)
+class Part:
+    """What a host takes of documents that every host has.
+
+    Attributes
+    ----------
+    host : int
+        Its number, from 0.
+    processes : tuple of int
+        How many processes each host has. Each of them takes every so-many-th document.
+    """
+
+    host: int = 0
+    processes: tuple[int, ...] = (1,)
+
+    def share(self, blocks: Iterable[csr_matrix]) -> Iterator[csr_matrix]:
+        """Yield the documents for this host's processes."""
+        return share(blocks, sum(self.processes[: self.host]), sum(self.processes), self.processes[self.host])
+
+
+EVERYTHING = Part()
+
+
+def open_storage(environment: Mapping[str, str], processes: int) -> Storage:
+    """Return where a job's documents are to be kept, for so many processes of this host.
 
     Raises
     ------
@@ -42,7 +66,7 @@ def open_storage(environment: Mapping[str, str]) -> Storage:
     folder = Path(tempfile.gettempdir())
     if not given:
         memory = Machine.probe().memory // _SHARE_OF_MEMORY
-        return Storage(memory, f"a quarter of this machine's; {MEMORY_VARIABLE} sets it", folder)
+        return Storage(memory, f"a quarter of this machine's; {MEMORY_VARIABLE} sets it", folder, processes)
     if not given.isdecimal():
         raise CustomerError(
             "the memory for documents is not a number of megabytes",
@@ -50,7 +74,7 @@ def open_storage(environment: Mapping[str, str]) -> Storage:
             got=repr(given),
             allowed="a whole number",
         )
-    return Storage(int(given) * 1_000_000, MEMORY_VARIABLE, folder)
+    return Storage(int(given) * 1_000_000, MEMORY_VARIABLE, folder, processes)
 
 
 def media_type_of(channel: ChannelConfig) -> MediaType:
@@ -58,20 +82,26 @@ def media_type_of(channel: ChannelConfig) -> MediaType:
     return parse_media_type(channel.content_type or RECORDIO)
 
 
+def name_documents(channel: str) -> str:
+    """Return what documents of a channel are called, in the log and in the storage."""
+    return f"channel {channel}"
+
+
 def read_documents(
-    channel: ChannelConfig, feature_dim: int, storage: Storage, part: tuple[int, int] = (0, 1)
+    channel: ChannelConfig, feature_dim: int, storage: Storage, part: Part = EVERYTHING
 ) -> tuple[Documents, float]:
     """Read a channel of documents, once and from beginning to end.
 
     Parameters
     ----------
-    part : tuple of int
-        This host's number, from 0, and how many hosts there are. Of documents that every host has, each keeps its part.
+    part : Part
+        What this host keeps of documents that every host has.
 
     Returns
     -------
     Documents and float
-        This host's documents; the words of the whole channel, as far as this host has it.
+        This process's documents, those of the host's others being dealt in the storage; the words of the whole channel,
+        as far as this host has it.
 
     Raises
     ------
@@ -79,21 +109,22 @@ def read_documents(
         The channel holds something else than word counts; the first bad record is named.
     """
     started = time.perf_counter()
-    first, step = (0, 1) if channel.sharded else part
-    seen = _Seen(channel)
+    divided = len(part.processes) > 1 and not channel.sharded
+    seen, kept = _Seen(channel), _Seen(channel)
     try:
         blocks = seen.passing(_blocks(channel, feature_dim))
-        documents = storage.keep(share(blocks, first, step), feature_dim, f"channel {channel.name}")
+        own = kept.passing(part.share(blocks)) if divided else blocks
+        documents = storage.keep(own, feature_dim, name_documents(channel.name))
     except CustomerError as error:
         raise error.inside(f"channel {channel.name}") from error
     _logger.info(
         "Read %d documents with %d words from channel %s in %.2f seconds.",
         seen.documents, seen.words, channel.name, time.perf_counter() - started,
     )  # fmt: skip
-    if step > 1:
+    if divided:
         _logger.info(
             "Every host has all documents of channel %s; this one, number %d of %d, takes %d of them.",
-            channel.name, first + 1, step, documents.shape[0],
+            channel.name, part.host + 1, len(part.processes), kept.documents,
         )  # fmt: skip
     return documents, seen.words
 

@@ -15,7 +15,7 @@ from topicdock.errors import CustomerError
 from topicdock.spec.algorithm import Specification
 from topicdock.text import TextRules
 from topicdock.text.manifest import MANIFEST, read_text_rules
-from topicdock.training.channels import MODES, PIPE, media_type_of, read_bytes, read_documents
+from topicdock.training.channels import EVERYTHING, MODES, PIPE, Part, media_type_of, read_bytes, read_documents
 from topicdock.training.vectors import read_embeddings, read_judging_vectors
 
 AUXILIARY = "auxiliary"
@@ -43,7 +43,7 @@ def read_training_data(
     specification: Specification,
     feature_dim: int,
     storage: Storage,
-    part: tuple[int, int] = (0, 1),
+    part: Part = EVERYTHING,
 ) -> TrainingData:
     """Read every channel that the algorithm declares; others are passed over with a line in the log.
 
@@ -51,9 +51,8 @@ def read_training_data(
     ----------
     storage : Storage
         Where documents are kept.
-    part : tuple of int
-        This host's number, from 0, and how many hosts there are. Of documents that every host has, each host keeps its
-        part; a part may be empty.
+    part : Part
+        What this host keeps of documents that every host has; it may be nothing.
 
     Raises
     ------
@@ -114,9 +113,7 @@ def _mistakes(channel: ChannelConfig, content_types: tuple[str, ...]) -> list[st
     return mistakes
 
 
-def _read_held_out(
-    channel: ChannelConfig | None, feature_dim: int, storage: Storage, part: tuple[int, int]
-) -> Documents | None:
+def _read_held_out(channel: ChannelConfig | None, feature_dim: int, storage: Storage, part: Part) -> Documents | None:
     if channel is None:
         return None
     documents, words = read_documents(channel, feature_dim, storage, part)

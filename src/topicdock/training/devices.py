@@ -7,12 +7,12 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from topicdock.algorithms.hosts import Hosts
+from topicdock.algorithms.hosts import ONLY, Hosts, Seat
 from topicdock.corpus.documents import Documents
 from topicdock.spec.algorithm import Specification
 from topicdock.spec.hyperparameters import Hyperparameters
 
-DEVICE_VARIABLE = "TOPICDOCK_DEVICE"
+DEVICE_VARIABLE, CPU = "TOPICDOCK_DEVICE", "cpu"
 _logger = logging.getLogger(__name__)
 
 
@@ -22,24 +22,28 @@ def prepare_device(
     hyperparameters: Hyperparameters,
     documents: Documents,
     hosts: Hosts,
+    seat: Seat = ONLY,
 ) -> Any:
     """Return the torch.device to fit on, None for the processor, and have all cores used; the log says which and why.
+
+    The processes of a host, of which `seat` is one, share its cores, and have a GPU each.
 
     Raises
     ------
     CustomerError
         TOPICDOCK_DEVICE is no device, or one that cannot be had.
     """
-    threads = importlib.import_module("topicdock.algorithms.threads").use_available_cores()
+    threads = importlib.import_module("topicdock.algorithms.threads").use_available_cores(seat.size)
     device = None
     if specification.by_epochs:
         devices = importlib.import_module("topicdock.algorithms.devices")
         wanted = environment.get(DEVICE_VARIABLE, "") or devices.AUTO
         where = f"environment variable {DEVICE_VARIABLE}"
-        device = devices.choose_device(wanted, where, documents, hyperparameters, hosts)
+        device = devices.choose_device(wanted, where, documents, hyperparameters, hosts, seat.place)
         if device is not None:
             hosts.use(device)
     else:
         _logger.info("Training on the CPU: %s has no use for a GPU.", specification.name)
-    _logger.info("Number of GPUs being used: %d; number of threads: %d", device is not None, threads)
+    gpus = 0 if device is None else seat.size
+    _logger.info("Number of GPUs being used: %d; number of threads: %d", gpus, threads)
     return device

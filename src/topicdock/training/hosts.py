@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,11 +12,9 @@ import numpy as np
 import orjson
 from scipy.sparse import csr_matrix
 
-from topicdock.algorithms.hosts import ALONE, Hosts, describe
+from topicdock.algorithms.hosts import ALONE, Hosts, Seat, describe
 from topicdock.algorithms.samples import sample
 from topicdock.contract.config import Cluster
-from topicdock.contract.failure import FAILURE, report_failure
-from topicdock.contract.layout import Layout
 from topicdock.corpus.documents import Documents, InMemory
 from topicdock.errors import CustomerError, PlatformError
 from topicdock.report.summary import MOST_DOCUMENTS
@@ -33,11 +30,18 @@ _SILENCE = 60
 """Seconds after which a host that says nothing is given up."""
 
 
-def join(cluster: Cluster, environment: Mapping[str, str], layout: Layout) -> Hosts:
+def join(
+    cluster: Cluster, environment: Mapping[str, str], seat: Seat, give_up: Callable[[PlatformError], None]
+) -> Hosts:
     """Return the hosts of a job, connected.
 
-    A host that falls silent from then on ends this process, with a failure file that names it: whatever waits for the
-    silent host could wait for hours.
+    Parameters
+    ----------
+    seat : Seat
+        Which process of its host this one is.
+    give_up : callable
+        Told, in another thread, of a host that falls silent from then on; it is to end this process, since whatever
+        waits for the silent host could wait for hours.
 
     Raises
     ------
@@ -46,19 +50,14 @@ def join(cluster: Cluster, environment: Mapping[str, str], layout: Layout) -> Ho
     PlatformError
         The hosts cannot reach each other.
     """
-    if len(cluster.hosts) == 1:
+    if len(cluster.hosts) == seat.size == 1:
         return ALONE
-    port = read_number(environment, PORT_VARIABLE, _PORT, 65535)
+    port = seat.port or read_number(environment, PORT_VARIABLE, _PORT, 65535)
     silence = read_number(environment, SILENCE_VARIABLE, _SILENCE, 86400)
     hosts: Hosts = importlib.import_module("topicdock.algorithms.connection").ConnectedHosts(
-        cluster.hosts, cluster.current_host, cluster.interface, port, silence, lambda error: _give_up(error, layout)
+        cluster.hosts, cluster.current_host, cluster.interface, port, silence, give_up, seat
     )
     return hosts
-
-
-def _give_up(error: PlatformError, layout: Layout) -> None:
-    report_failure(error, layout)
-    os._exit(FAILURE)
 
 
 def check_alike(algorithm: str, hyperparameters: Mapping[str, Any], data: TrainingData, hosts: Hosts) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from topicdock.algorithms.hosts import Hosts
+from topicdock.algorithms.hosts import Hosts, Seat, locate
 from topicdock.artifact import save_model
 from topicdock.contract.config import read_channels, read_cluster, read_hyperparameters
-from topicdock.contract.failure import STOPPED, SUCCESS, report_failure
+from topicdock.contract.failure import FAILURE, STOPPED, SUCCESS, report_failure
 from topicdock.contract.layout import Layout
 from topicdock.contract.logs import configure_logging, parse_level
 from topicdock.contract.stopping import Stopped, StopRequest
@@ -21,7 +22,7 @@ from topicdock.corpus.documents import count_words
 from topicdock.model import TopicModel
 from topicdock.spec.corpus_size import CorpusSize
 from topicdock.spec.registry import choose_algorithm
-from topicdock.training.channels import open_storage
+from topicdock.training.channels import Part, open_storage
 from topicdock.training.checkpoints import describe_job, open_checkpoints
 from topicdock.training.data import TrainingData, check_has_words, read_training_data
 from topicdock.training.devices import prepare_device
@@ -29,12 +30,15 @@ from topicdock.training.epochs import EpochRun
 from topicdock.training.hosts import check_alike, complete, gather_sample, join
 from topicdock.training.log import JobLog, log_configuration, log_resolved
 from topicdock.training.moments import MomentRun
+from topicdock.training.processes import Crew, FirstProcess, OtherProcess
 from topicdock.training.report import REPORT_FILE, Report
 from topicdock.training.topics import TopicReport, measure_completion
 
 ALGORITHM_VARIABLE = "TOPICDOCK_ALGORITHM"
 LOG_LEVEL_VARIABLE = "SAGEMAKER_CONTAINER_LOG_LEVEL"
 TOPICS_FILE = "topics.json"
+_LEAVE_SECONDS = 20.0
+"""For the other processes of this host, once all is done."""
 _logger = logging.getLogger(__name__)
 
 
@@ -45,22 +49,40 @@ def train(environment: Mapping[str, str]) -> int:
     """
     configure_logging()
     layout = Layout.from_environment(environment)
-    stop = StopRequest()
+    stop, crew = StopRequest(), FirstProcess(layout, environment)
     try:
         # Never above INFO: without the metric lines a tuner would have nothing to go by.
         configure_logging(min(parse_level(environment.get(LOG_LEVEL_VARIABLE, "")), logging.INFO))
         with stop.listening():
             layout.failure.unlink(missing_ok=True)
-            _run(layout, environment, stop)
+            _run(layout, environment, stop, crew)
+            crew.dismiss(_LEAVE_SECONDS)
     except Stopped:
         _logger.warning("Stopped before training had begun: there is no model.")
         return STOPPED
     except Exception as error:  # noqa: BLE001 - the one place where any exception becomes the customer's answer
-        return report_failure(error, layout)
+        return report_failure(crew.explain(error), layout)
+    finally:
+        crew.dismiss()
     return SUCCESS
 
 
-def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest) -> None:
+def train_beside(environment: Mapping[str, str], seat: Seat, link: socket.socket) -> int:
+    """Take part in a job as one more process of this host, which the first one has started; return the exit code.
+
+    The log is the first process's, and so is the failure file: what goes wrong it is told over `link`.
+    """
+    configure_logging(logging.ERROR)
+    crew = OtherProcess(seat, link)
+    try:
+        _run(Layout.from_environment(environment), environment, StopRequest(), crew)
+    except Exception as error:  # noqa: BLE001 - it becomes the customer's answer in the first process
+        crew.tell(error)
+        return FAILURE
+    return SUCCESS
+
+
+def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest, crew: Crew) -> None:
     began = time.perf_counter()
     given = read_hyperparameters(layout)
     specification = choose_algorithm(given, environment.get(ALGORITHM_VARIABLE, ""))
@@ -72,15 +94,20 @@ def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest) -> N
     )  # fmt: skip
     cluster = read_cluster(layout)
     channels = read_channels(layout, [channel.name for channel in specification.channels])
+    seat = crew.muster(cluster, specification)
     # Several hosts meet before anything is read, so that one that fails while it reads is missed at once.
-    hosts = join(cluster, environment, layout)
-    storage, part = open_storage(environment), (hosts.rank, hosts.size)
-    data = read_training_data(channels, specification, final["feature_dim"], storage, part)
+    hosts = join(cluster, environment, seat, crew.give_up)
+    storage, part = open_storage(environment, seat.size), Part(locate(hosts.processes, hosts.rank)[0], hosts.processes)
+    feature_dim = final["feature_dim"]
+    data = crew.deal(
+        lambda: read_training_data(channels, specification, feature_dim, storage, part), storage, feature_dim
+    )
     check_alike(specification.name, final, data, hosts)
     data = complete(data, hosts)
     words, documents = hosts.sum(np.array([count_words(data.train), float(data.train.shape[0])])).tolist()
     check_has_words(data.train, words)
-    device = prepare_device(environment, specification, hyperparameters, data.train, hosts)
+    device = prepare_device(environment, specification, hyperparameters, data.train, hosts, seat)
+    crew.use(device)
     resolved = hyperparameters.resolve(CorpusSize(int(documents), words), len(hosts.processes)).model_dump()
     log_resolved(final, resolved, int(documents))
     run: EpochRun | MomentRun
@@ -98,7 +125,7 @@ def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest) -> N
     run.took("update.time", time.perf_counter() - began)
     if stop():
         _logger.warning("Asked to stop: training ends here, and the best model so far is saved.")
-    _finish(run, model, data, int(documents), layout if cluster.leads else None, hosts)
+    _finish(run, model, data, int(documents), layout if hosts.rank == 0 else None, hosts)
     hosts.leave()
 
 
