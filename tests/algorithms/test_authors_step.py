@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from benchmarks.dense_etm import DenseETM, optimizer_of
+from tests.batches import batches_of
 from tests.jobs import planted_corpus
-from topicdock.algorithms.batches import iterate
 from topicdock.algorithms.etm import _Trainer
 from topicdock.algorithms.survey import Survey
 from topicdock.algorithms.variational import UNWATCHED
@@ -67,7 +67,7 @@ def test_the_authors_settings_take_the_steps_that_the_authors_code_takes(
     with torch.no_grad():
         for name, tensor in weights_of(theirs).items():
             weights[name].copy_(tensor)
-    batches = list(iterate(COUNTS, trainer._batching, 1))
+    batches = batches_of(COUNTS, trainer._batching)
     assert [len(batch) for batch in batches] == [100, 100, 50]
     gradients: dict[str, torch.Tensor] = {}
 

@@ -13,10 +13,11 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix, vstack
 
+from tests.batches import batches_of
 from tests.jobs import planted_corpus
 from tests.two_sides import TwoSides
 from topicdock.algorithms import device_batches, device_trial, devices
-from topicdock.algorithms.batches import Batch, BatchSettings, EncoderInput, iterate
+from topicdock.algorithms.batches import Batch, BatchSettings, EncoderInput
 from topicdock.algorithms.device_batches import DeviceBatch, DeviceBatches, Entries
 from topicdock.algorithms.device_kernels import DenseDecoder, DenseLayer, mix
 from topicdock.algorithms.device_optimizer import DeviceOptimizer
@@ -172,7 +173,7 @@ def test_the_divided_counts_are_those_of_the_documents(device: torch.device) -> 
 
 def test_the_decoder_is_asked_for_a_power_of_the_counts_wherever_it_is() -> None:
     whole = replace(SETTINGS, predict_unseen=False, count_exponent=0.5, mini_batch_size=COUNTS.shape[0])
-    (here,), (there,) = iterate(COUNTS, whole, 1), DeviceBatches(COUNTS, whole, CPU).epoch(1)
+    (here,), (there,) = batches_of(COUNTS, whole), DeviceBatches(COUNTS, whole, CPU).epoch(1)
     order = np.random.default_rng([whole.seed, 1, 0, 0]).permutation(COUNTS.shape[0])
     roots = np.sqrt(COUNTS[order].toarray())
     np.testing.assert_allclose(here.predicted.to_dense().numpy(), roots, rtol=1e-6)
@@ -186,7 +187,7 @@ def test_words_go_to_the_encoder_as_often_as_on_the_processor() -> None:
     counts = csr_matrix(np.tile(np.array([[1, 1, 1, 2, 3, 9]], np.float32), (4000, 1)))
     settings = replace(SETTINGS, encoder_input="counts", mini_batch_size=4000)
     there = next(DeviceBatches(counts, settings, torch.device("cpu")).epoch(1)).input.dense(0, 4000)
-    (here,) = importlib.import_module("topicdock.algorithms.batches").iterate(counts, settings, 1)
+    (here,) = batches_of(counts, settings)
     processor = here.input.to_dense()
     np.testing.assert_allclose(there.mean(0), processor.mean(0), rtol=0.08)
     np.testing.assert_allclose(there.std(0), processor.std(0), rtol=0.08)

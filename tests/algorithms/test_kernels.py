@@ -11,15 +11,17 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 
+from tests.batches import batches_of
 from tests.models import random_counts
-from topicdock.algorithms.batches import Batch, BatchSettings, iterate, share_of_short, split
+from topicdock.algorithms.batch_sources import HostBatches
+from topicdock.algorithms.batches import Batch, BatchSettings, EncoderInput, Epoch, share_of_short, split
 from topicdock.algorithms.decoder import Decoder
 from topicdock.algorithms.encoder import BatchNorm
 from topicdock.algorithms.hosts import ALONE
 from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.sparse import SparseLayer
 from topicdock.algorithms.variational import one_cycle_factor
-from topicdock.corpus.documents import InMemory
+from topicdock.corpus.documents import InMemory, as_documents
 
 EMPTY = csr_matrix((1, 30), dtype=np.float32)
 COUNTS = vstack([random_counts(4, 30), EMPTY, random_counts(2, 30, seed=2)]).tolil()
@@ -155,12 +157,12 @@ def test_an_epoch_shows_every_document_once_in_an_order_of_its_own(
 ) -> None:
     monkeypatch.setattr("topicdock.algorithms.batches._PREPARED_DOCUMENTS", prepared)
     counts = csr_matrix(np.diag(np.arange(1, 51, dtype=np.float32)))
-    orders = [torch.cat([b.lengths for b in iterate(counts, SETTINGS, epoch)]).tolist() for epoch in (1, 1, 2)]
+    orders = [torch.cat([b.lengths for b in batches_of(counts, SETTINGS, epoch)]).tolist() for epoch in (1, 1, 2)]
     assert sorted(orders[0]) == list(range(1, 51))
     assert orders[0] == orders[1] != orders[2]
-    assert [len(b) for b in iterate(counts, SETTINGS, 1)] == [16, 16, 16, 2]
-    assert [len(b) for b in iterate(counts, replace(SETTINGS, join_last=True), 1)] == [16, 16, 18]
-    assert [len(b) for b in iterate(counts, replace(SETTINGS, sub_sample=0.5), 1)] == [16, 9]
+    assert [len(b) for b in batches_of(counts, SETTINGS)] == [16, 16, 16, 2]
+    assert [len(b) for b in batches_of(counts, replace(SETTINGS, join_last=True))] == [16, 16, 18]
+    assert [len(b) for b in batches_of(counts, replace(SETTINGS, sub_sample=0.5))] == [16, 9]
 
 
 def test_long_documents_are_prepared_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,11 +175,45 @@ def test_long_documents_are_prepared_a_few_at_a_time(monkeypatch: pytest.MonkeyP
             return super().take(rows)
 
     monkeypatch.setattr("topicdock.algorithms.batches._PREPARED_COUNTS", 40 * counts.nnz // 200)
-    batches = list(iterate(Counted(counts), SETTINGS, 1))
+    batches = batches_of(Counted(counts), SETTINGS)
     assert taken == [32] * 6 + [8]
     assert sum(map(len, batches)) == 200
-    later = list(iterate(Counted(counts), SETTINGS, 1, first=3))
+    later = batches_of(Counted(counts), SETTINGS, first=3)
     assert [b.values.tolist() for b in later] == [b.values.tolist() for b in batches[3:]]
+
+
+def test_the_next_epoch_is_prepared_while_one_ends_but_none_after_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("topicdock.algorithms.batches._PREPARED_DOCUMENTS", 32)
+    counts, prepared = random_counts(50, 30), list[tuple[int, int]]()
+    prepare = Epoch.prepare
+
+    def noted(epoch: Epoch, group: int) -> list[Batch]:
+        prepared.append((epoch.number, group))
+        return prepare(epoch, group)
+
+    monkeypatch.setattr(Epoch, "prepare", noted)
+    source = HostBatches(as_documents(counts), SETTINGS, 3)
+    found = [batch.values.tolist() for batch in source.epoch(1)]
+    next(source.epoch(2))  # the first group of it; then somebody goes back
+    found += [batch.values.tolist() for epoch in (2, 3) for batch in source.epoch(epoch)]
+    assert sorted(prepared) == [(1, 0), (1, 1), (2, 0), (2, 0), (2, 1), (2, 1), (3, 0), (3, 1)]
+    assert found == [batch.values.tolist() for epoch in (1, 2, 3) for batch in batches_of(counts, SETTINGS, epoch)]
+
+
+@pytest.mark.parametrize("encoder_input", ["counts", "log1p", "frequencies"])
+def test_what_is_seen_and_predicted_alike_is_sorted_once(encoder_input: EncoderInput) -> None:
+    counts = random_counts(50, 30)
+    settings = replace(SETTINGS, encoder_input=encoder_input)
+    both = zip(batches_of(counts, settings), batches_of(counts, replace(settings, by_word=True)), strict=True)
+    for apart, together in both:
+        expected, found = apart.input_by_word, together.input_by_word
+        assert torch.equal(found.words, expected.words)
+        assert torch.equal(found.counts.to_dense(), expected.counts.to_dense())
+        assert together.predicted_by_word is not None
+        places = together.predicted_by_word.counts
+        assert torch.equal(together.values[places.values().long()], together.predicted.t().to_sparse_csr().values())
+        assert apart.predicted_by_word is None
+        assert len(apart.shares) == len(apart.positions) == len(apart.values)
 
 
 @pytest.mark.parametrize("variance", [1.0, 3.7])

@@ -10,8 +10,9 @@ import torch
 from scipy.sparse import csr_matrix, vstack
 from scipy.stats import poisson
 
+from tests.batches import batches_of
 from tests.models import random_counts
-from topicdock.algorithms.batches import Batch, BatchSettings, iterate
+from topicdock.algorithms.batches import Batch, BatchSettings
 from topicdock.algorithms.embedded import EmbeddedNetwork, Prices, Space
 from topicdock.algorithms.encoder import EncoderSettings
 from topicdock.algorithms.mixture import reconstruct
@@ -20,7 +21,7 @@ COUNTS = vstack([random_counts(4, 30), csr_matrix((1, 30), dtype=np.float32), ra
 
 
 def batches(counts: csr_matrix = COUNTS, *, unseen: bool = False, size: int = 7) -> list[Batch]:
-    return list(iterate(counts, BatchSettings(size, 1.0, 0, "counts", unseen, join_last=False, by_word=True), 1))
+    return batches_of(counts, BatchSettings(size, 1.0, 0, "counts", unseen, join_last=False, by_word=True))
 
 
 def random(*shape: int, seed: int) -> torch.Tensor:

@@ -12,10 +12,11 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 
+from tests.batches import batches_of
 from tests.hosts import Seat, Threads, on_every_host
 from tests.jobs import planted_corpus
 from topicdock.algorithms import spectral
-from topicdock.algorithms.batches import BatchSettings, iterate
+from topicdock.algorithms.batches import BatchSettings
 from topicdock.algorithms.fitting import Fit
 from topicdock.algorithms.hosts import ALONE, Hosts, describe
 from topicdock.algorithms.shards import Shards
@@ -102,7 +103,7 @@ def test_a_host_of_several_processes_takes_as_many_steps_as_one_of_one(size: int
         BatchSettings(size, 1.0, 0, "counts", False, True, shards=Shards(rank, numbers, processes))
         for rank in range(len(numbers))
     ]
-    steps = [len(list(iterate(COUNTS[:number], each, 1))) for number, each in zip(numbers, settings, strict=True)]
+    steps = [len(list(batches_of(COUNTS[:number], each, 1))) for number, each in zip(numbers, settings, strict=True)]
     assert steps == [-(-50 // size)] * 4
     sizes = settings[0].sizes(numbers[0])
     assert sum(sizes) == 70
@@ -142,7 +143,7 @@ def test_every_document_is_in_one_batch_of_an_epoch() -> None:
     steps = []
     for rank, (start, end) in enumerate(pairwise(shards)):
         settings = BatchSettings(8, 1.0, 0, "counts", False, True, shards=Shards(rank, everyone, (1, 1, 1)))
-        batches = list(iterate(counts[start:end], settings, 1))
+        batches = batches_of(counts[start:end], settings)
         steps.append(len(batches))
         seen += [word for batch in batches for word in batch.input_by_word.words.tolist()]
         sizes = settings.sizes(end - start)
@@ -156,5 +157,5 @@ def test_each_host_draws_its_own_noise_and_order() -> None:
     settings = [
         BatchSettings(4, 1.0, 0, "counts", True, False, shards=Shards(rank, (20, 20), (1, 1))) for rank in range(2)
     ]
-    first, second = ([batch.values for batch in iterate(COUNTS[:20], each, 1)] for each in settings)
+    first, second = ([batch.values for batch in batches_of(COUNTS[:20], each)] for each in settings)
     assert not all(torch.equal(a, b) for a, b in zip(first, second, strict=True))

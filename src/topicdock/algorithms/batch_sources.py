@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from topicdock.algorithms.batches import Batch, BatchSettings, iterate
+from topicdock.algorithms.batches import Batch, BatchSettings, Epoch
 from topicdock.algorithms.device_batches import DeviceBatches
 from topicdock.corpus.documents import Documents
 
@@ -50,21 +52,58 @@ class BatchSource(Protocol):
         """Lay out documents, shape (B, V), to be scored as they are."""
 
 
-class HostBatches:
-    """Batches for a processor, prepared in a thread while it trains on those before."""
+@dataclass(frozen=True)
+class _Group:
+    """Batches that are being prepared: of which epoch, and which of its groups."""
 
-    def __init__(self, documents: Documents, settings: BatchSettings) -> None:
-        self._documents, self._settings = documents, settings
+    epoch: Epoch
+    number: int
+    batches: Future[list[Batch]]
+
+
+class HostBatches:
+    """Batches for a processor, prepared in a thread while it trains on those before.
+
+    Parameters
+    ----------
+    epochs : int
+        After the last of which nothing is prepared: while any other epoch ends, the next one is.
+    """
+
+    def __init__(self, documents: Documents, settings: BatchSettings, epochs: int) -> None:
+        self._documents, self._settings, self._epochs = documents, settings, epochs
+        self._thread = ThreadPoolExecutor(1)
+        self._upcoming: _Group | None = None
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of one epoch from number `first` on."""
-        return iterate(self._documents, self._settings, epoch, first)
+        current = self._upcoming.epoch if self._upcoming is not None else None
+        if current is None or current.number != epoch:
+            current = Epoch(self._documents, self._settings, epoch)
+        begin, skipped = divmod(first, current.in_group)
+        for number in range(begin, len(current)):
+            batches = self._take(current, number)
+            if number + 1 < len(current):
+                self._begin(current, number + 1)
+            elif epoch < self._epochs:
+                self._begin(Epoch(self._documents, self._settings, epoch + 1), 0)
+            yield from batches[skipped:]
+            skipped = 0
+
+    def _begin(self, epoch: Epoch, number: int) -> None:
+        self._upcoming = _Group(epoch, number, self._thread.submit(epoch.prepare, number))
+
+    def _take(self, epoch: Epoch, number: int) -> list[Batch]:
+        upcoming, self._upcoming = self._upcoming, None
+        if upcoming is not None and (upcoming.epoch.number, upcoming.number) == (epoch.number, number):
+            return upcoming.batches.result()
+        return epoch.prepare(number)
 
     def of(self, counts: csr_matrix) -> Batch:
         """Lay out documents, shape (B, V), to be scored as they are."""
         return Batch.of(counts, self._settings.encoder_input)
 
 
-def open_source(documents: Documents, settings: BatchSettings, device: torch.device | None) -> BatchSource:
+def open_source(documents: Documents, settings: BatchSettings, device: torch.device | None, epochs: int) -> BatchSource:
     """Return the batches of documents on a device, or, without one, for the processor."""
-    return HostBatches(documents, settings) if device is None else DeviceBatches(documents, settings, device)
+    return HostBatches(documents, settings, epochs) if device is None else DeviceBatches(documents, settings, device)

@@ -1,15 +1,14 @@
 """Documents become batches: permuted, perhaps split into a seen and an unseen part, laid out for the kernels.
 
-Everything is done for some thousands of documents at a time, without a Python loop over documents, in a thread that
-prepares the next ones while the present ones are trained on.
+Everything is done for some thousands of documents at a time, without a Python loop over documents.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
@@ -22,7 +21,7 @@ from torch import Tensor
 from topicdock.algorithms.shards import Shards
 from topicdock.algorithms.sparse import WordMajor, cut_rows, group_by_word
 from topicdock.corpus.bag_of_words import to_frequencies, with_counts
-from topicdock.corpus.documents import AnyDocuments, Documents, as_documents
+from topicdock.corpus.documents import Documents
 
 EncoderInput = Literal["counts", "log1p", "frequencies"]
 _PREPARED_DOCUMENTS = 16_384
@@ -54,9 +53,9 @@ class Batch:
     values : Tensor, shape (nnz,)
         The counts that the decoder is to predict, or a power of them.
     shares : Tensor, shape (nnz,)
-        The same, each divided by the sum of its document's.
+        The same, each divided by the sum of its document's; empty where `predicted_by_word` is there instead.
     positions : Tensor of int64, shape (nnz,)
-        Where they stand in a (B, V) block laid out row by row.
+        Where they stand in a (B, V) block laid out row by row; empty as `shares`.
     starts : Tensor of int64, shape (B + 1,)
         Where each document's counts begin in `values`.
     lengths : Tensor, shape (B,)
@@ -143,33 +142,33 @@ class BatchSettings:
         return [sum(ends) - sum(begins) for begins, ends in pairwise(zip(*cuts, strict=True))]
 
 
-def iterate(counts: AnyDocuments, settings: BatchSettings, epoch: int, first: int = 0) -> Iterator[Batch]:
-    """Yield the batches of one epoch from number `first` on; the same seed and epoch give the same batches."""
-    documents = as_documents(counts)
-    rank = 0 if settings.shards is None else settings.shards.rank
-    order = np.random.default_rng([settings.seed, epoch, 0, rank]).permutation(documents.shape[0])
-    order = order[: settings.draw(len(order))]
-    cuts = settings.cut(len(order))
-    per_group = _group(settings.own_size(), documents)
-    groups = [cuts[start : start + per_group + 1] for start in range(0, len(cuts) - 1, per_group)]
+class Epoch:
+    """The batches of one epoch, by groups that are laid out together; the same seed and number give the same."""
 
-    def prepare(number: int) -> list[Batch]:
-        bounds = groups[number]
-        generator = np.random.default_rng([settings.seed, epoch, number, rank])
-        group = documents.take(order[bounds[0] : bounds[-1]])
-        return _prepare(group, [bound - bounds[0] for bound in bounds], settings, generator)
+    def __init__(self, documents: Documents, settings: BatchSettings, number: int) -> None:
+        self.number = number
+        self._documents, self._settings = documents, settings
+        self._cuts = settings.cut(settings.draw(documents.shape[0]))
+        self.in_group = _group(settings.own_size(), documents)
+        """Batches in a group, but for the last."""
 
-    begin, skipped = divmod(first, per_group)
-    if begin >= len(groups):
-        return
-    with ThreadPoolExecutor(1) as pool:
-        upcoming = pool.submit(prepare, begin)
-        for number in range(begin + 1, len(groups) + 1):
-            batches = upcoming.result()
-            if number < len(groups):
-                upcoming = pool.submit(prepare, number)
-            yield from batches[skipped:]
-            skipped = 0
+    def __len__(self) -> int:
+        return math.ceil((len(self._cuts) - 1) / self.in_group)
+
+    def prepare(self, group: int) -> list[Batch]:
+        """Lay out the batches of a group."""
+        first = group * self.in_group
+        bounds = self._cuts[first : first + self.in_group + 1]
+        documents = self._documents.take(self._order[bounds[0] : bounds[-1]])
+        return _prepare(documents, [bound - bounds[0] for bound in bounds], self._settings, self._draw(group))
+
+    @cached_property
+    def _order(self) -> NDArray[np.integer]:
+        return self._draw(0).permutation(self._documents.shape[0])
+
+    def _draw(self, group: int) -> np.random.Generator:
+        rank = 0 if self._settings.shards is None else self._settings.shards.rank
+        return np.random.default_rng([self._settings.seed, self.number, group, rank])
 
 
 def _group(batch: int, documents: Documents) -> int:
@@ -188,16 +187,18 @@ def _prepare(
     if settings.count_exponent != 1.0:
         predicted = with_counts(predicted, predicted.data**settings.count_exponent)
     shown = show(seen, settings.encoder_input)
-    by_word = group_by_word(shown, bounds)
+    places = _places_by_word(predicted, bounds) if settings.by_word else None
+    by_word = _take(places, shown, bounds) if places and seen is predicted else group_by_word(shown, bounds)
     documents, vocabulary_size = predicted.shape
     starts = predicted.indptr.astype(np.int64)
     rows = np.repeat(np.arange(documents, dtype=np.int64), np.diff(starts))
     lengths = np.bincount(rows, predicted.data, documents).astype(np.float32)
-    shares = predicted.data / lengths.take(rows)
-    positions = rows * vocabulary_size + predicted.indices
-    places = _places_by_word(predicted, bounds) if settings.by_word else [None] * len(by_word)
+    shares, positions = np.empty(0, np.float32), np.empty(0, np.int64)
+    if not places:
+        shares, positions = predicted.data / lengths.take(rows), rows * vocabulary_size + predicted.indices
     batches = []
-    for (start, end), words, own in zip(pairwise(bounds), by_word, places, strict=True):
+    own_places: Sequence[WordMajor | None] = places or [None] * len(by_word)
+    for (start, end), words, own in zip(pairwise(bounds), by_word, own_places, strict=True):
         first, last = starts[start], starts[end]
         batches.append(
             Batch(
@@ -216,11 +217,20 @@ def _prepare(
 
 
 def _places_by_word(documents: csr_matrix, bounds: list[int]) -> list[WordMajor]:
-    """Return the documents of each batch by word; in place of the counts, where these stand in the batch."""
+    """Return the documents of each batch by word; in place of the counts, where these stand in the batch (int32)."""
     firsts = np.repeat(documents.indptr[bounds[:-1]], np.diff(documents.indptr[bounds]))
-    places = np.arange(documents.nnz, dtype=np.int64) - firsts
+    places = (np.arange(documents.nnz) - firsts).astype(np.int32)  # a batch has less than 2^31
     numbered = csr_matrix((places, documents.indices, documents.indptr), documents.shape)
     return group_by_word(numbered, bounds)
+
+
+def _take(places: list[WordMajor], documents: csr_matrix, bounds: list[int]) -> list[WordMajor]:
+    """Return the documents of each batch by word, given where their counts stand, so that nothing is sorted again."""
+    counts, firsts = torch.from_numpy(documents.data), documents.indptr[bounds[:-1]].tolist()
+    return [
+        own.filled(counts[first:].index_select(0, own.counts.values()))
+        for own, first in zip(places, firsts, strict=True)
+    ]
 
 
 def show(counts: csr_matrix, encoder_input: EncoderInput) -> csr_matrix:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from topicdock.algorithms.batches import Batch
-from topicdock.algorithms.sparse import RowGradient, multiply
+from topicdock.algorithms.sparse import RowGradient, multiply, with_values
 from topicdock.algorithms.threads import threads_for
 
 TINY = 1e-30
@@ -49,7 +49,7 @@ class _Mixture(torch.autograd.Function):
     def forward(context: Any, theta: Tensor, logits: Tensor, batch: Batch, floor: float, learning: bool) -> Tensor:
         beta = torch.softmax(logits, 0)  # transposed: (V, K)
         documents = batch.predicted
-        pattern = _with_values(documents, torch.zeros_like(batch.values))
+        pattern = with_values(documents, torch.zeros_like(batch.values))
         # Products of row d of theta and row v of beta, where document d has word v.
         p = torch.sparse.sampled_addmm(pattern, theta, beta.t(), beta=0.0).values().add_(floor)
         recon = -torch.dot(batch.values, p.log())
@@ -60,7 +60,7 @@ class _Mixture(torch.autograd.Function):
             slopes = -batch.values / p
             grad_theta = multiply(documents, slopes, beta)
             # By word, the values are the places of the documents' own.
-            rows = multiply(by_word.counts, slopes[by_word.counts.values()], theta)
+            rows = multiply(by_word.counts, slopes.index_select(0, by_word.counts.values()), theta)
             grad_beta = RowGradient(by_word.words, rows).dense(len(beta))
             grad_logits = grad_beta.sub_((beta * grad_beta).sum(0)).mul_(beta)
             context.gradients = grad_theta, grad_logits
@@ -70,10 +70,3 @@ class _Mixture(torch.autograd.Function):
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         grad_theta, grad_logits = context.gradients
         return grad_theta * gradients[0], grad_logits * gradients[0], None, None, None
-
-
-def _with_values(pattern: Tensor, values: Tensor) -> Tensor:
-    """Return a CSR tensor with the places of `pattern` and other values."""
-    return torch.sparse_csr_tensor(
-        pattern.crow_indices(), pattern.col_indices(), values, pattern.shape, check_invariants=False
-    )

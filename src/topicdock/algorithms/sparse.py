@@ -38,6 +38,10 @@ class WordMajor:
     words: Tensor
     counts: Tensor
 
+    def filled(self, numbers: Tensor) -> WordMajor:
+        """Return the same documents with other numbers in place of the counts, shape (nnz,)."""
+        return WordMajor(self.words, with_values(self.counts, numbers))
+
 
 def group_by_word(documents: csr_matrix, bounds: Sequence[int]) -> list[WordMajor]:
     """Return the documents of each batch by word; batch i is the rows from ``bounds[i]`` to ``bounds[i + 1]``.
@@ -135,6 +139,13 @@ def cut_rows(matrix: csr_matrix, start: int, end: int) -> Tensor:
 def _to_tensor(starts: NDArray[Any], columns: NDArray[Any], values: NDArray[Any], shape: tuple[int, int]) -> Tensor:
     return torch.sparse_csr_tensor(
         torch.from_numpy(starts), torch.from_numpy(columns), torch.from_numpy(values), shape, check_invariants=False
+    )
+
+
+def with_values(pattern: Tensor, values: Tensor) -> Tensor:
+    """Return a CSR tensor with the places of `pattern` and other values."""
+    return torch.sparse_csr_tensor(
+        pattern.crow_indices(), pattern.col_indices(), values, pattern.shape, check_invariants=False
     )
 
 

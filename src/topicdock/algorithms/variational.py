@@ -135,7 +135,7 @@ class VariationalTrainer:
         self._counts, self._prior, self._optimizer = counts, prior, optimizer
         self._epochs, self._schedule, self._generator, self._hosts = epochs, schedule, generator, hosts
         self._batching = replace(batching, shards=Shards.of(hosts, counts.shape[0]))
-        self._source = open_source(counts, self._batching, device)
+        self._source = open_source(counts, self._batching, device, epochs)
         self._exchange = exchange_for(hosts, optimizer.parameters, device)
         self._epoch = self._batch = 0
         """The epoch that is under way, or was last, and how many of its batches lie behind; 0 when it is over."""
