@@ -105,6 +105,24 @@ def test_a_bias_in_the_last_row_does_not_decay(name: str) -> None:
     assert (tensor[-1] == 1).all()
 
 
+@pytest.mark.parametrize("lazy", [False, True])
+def test_adams_kernel_adds_the_decay_that_would_be_added_before_it(lazy: bool) -> None:
+    start = torch.randn(40, 33, generator=torch.Generator().manual_seed(0))
+    moved = []
+    for clip in (float("inf"), 1e30):  # where gradients are to be clipped, the decay is among them
+        layer = SparseLayer(start.clone(), torch.zeros(33))
+        settings = OptimizerSettings("adam", RATE, DECAY, lazy=lazy, clip_gradient=clip)
+        optimizer = Optimizer([Parameter(layer.weight, decays=True, layer=layer)], settings)
+        for step in range(5):
+            rows = torch.arange(step, 40, 2)
+            values = torch.randn(len(rows), 33, generator=torch.Generator().manual_seed(step))
+            layer.gradient = RowGradient(rows, values)
+            optimizer.step()
+        moved.append(layer.weight)
+    assert torch.equal(*moved)
+    assert not torch.equal(moved[0], start)
+
+
 @pytest.mark.parametrize("name", ["sgd", "adam", "adagrad", "adadelta", "rmsprop"])
 def test_rows_are_updated_block_by_block_as_they_would_be_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     start = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))

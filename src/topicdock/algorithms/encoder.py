@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,12 +27,11 @@ from topicdock.algorithms.batch_sources import AnyBatch
 from topicdock.algorithms.device_kernels import DenseLayer
 from topicdock.algorithms.exchange import total
 from topicdock.algorithms.hosts import ALONE, Hosts
-from topicdock.algorithms.products import affine
+from topicdock.algorithms.rectified import Reached, affine, rectify, take
 from topicdock.algorithms.sparse import FirstLayer, SparseLayer
 
-# relu in place: of a layer's output nothing else is left to be needed, and a block less is touched.
-_ACTIVATIONS = {
-    "sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu_, "softplus": functional.softplus,
+_ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid": torch.sigmoid, "tanh": torch.tanh, "softplus": functional.softplus,
     "leakyrelu": functional.leaky_relu, "elu": functional.elu, "selu": torch.selu,
 }  # fmt: skip
 
@@ -167,15 +166,17 @@ class Encoder:
 
     def posterior(self, batch: AnyBatch, *, training: bool) -> tuple[Tensor, Tensor]:
         """Return mu and logvar, each of shape (B, K)."""
-        activate = _ACTIVATIONS[self.settings.activation]
+        reached = Reached()
         hidden = self.first(batch.input, batch.input_by_word if training else None)
         for layer in range(len(self.settings.layer_sizes)):
+            name, below = f"encoder_{layer}", reached
+            reached = Reached()
             if layer:
-                hidden = self._affine(f"encoder_{layer}", hidden)
-            hidden = activate(self._normalise(f"encoder_{layer}", hidden, training))
+                hidden = self._affine(name, hidden, below, None if name in self.norms else reached)
+            hidden = self._activate(self._normalise(name, hidden, training), reached)
         if training and self.settings.dropout:
-            hidden = self._drop(hidden)
-        mu, logvar = self._normalise("heads", self._affine("heads", hidden), training).chunk(2, 1)
+            hidden = self._drop(hidden, reached)
+        mu, logvar = self._normalise("heads", self._affine("heads", hidden, reached), training).chunk(2, 1)
         return (mu + self.weights["heads_shift_bias"] if "heads_shift_bias" in self.weights else mu), logvar
 
     def move(self, device: torch.device) -> torch.Generator:
@@ -221,18 +222,21 @@ class Encoder:
             bias = torch.zeros(sum(fans_out))
         self.weights[f"{name}_weight"], self.weights[f"{name}_bias"] = weight.requires_grad_(), bias.requires_grad_()
 
-    def _affine(self, name: str, block: Tensor) -> Tensor:
-        weight, bias = self.weights[f"{name}_weight"], self.weights[f"{name}_bias"]
-        return affine(block, weight, bias, rectified=self.settings.activation == "relu")
+    def _activate(self, block: Tensor, reached: Reached) -> Tensor:
+        activation = self.settings.activation
+        return rectify(block, reached) if activation == "relu" else _ACTIVATIONS[activation](block)
+
+    def _affine(self, name: str, block: Tensor, inputs: Reached, outputs: Reached | None = None) -> Tensor:
+        return affine(block, self.weights[f"{name}_weight"], self.weights[f"{name}_bias"], inputs, outputs)
 
     def _normalise(self, name: str, block: Tensor, training: bool) -> Tensor:
         return self.norms[name](block, training) if name in self.norms else block
 
-    def _drop(self, block: Tensor) -> Tensor:
+    def _drop(self, block: Tensor, reached: Reached) -> Tensor:
         """Return the block with a share of its numbers set to zero and the others raised to keep their mean."""
         kept = 1 - self.settings.dropout
-        mask = torch.empty_like(block).bernoulli_(kept, generator=self._generator)
-        return block * mask.div_(kept)
+        mask = block.new_empty(len(block), self.settings.layer_sizes[-1]).bernoulli_(kept, generator=self._generator)
+        return block * take(mask, 1, reached.units).div_(kept)
 
 
 def to_numpy(arrays: dict[str, Tensor]) -> dict[str, NDArray[np.float32]]:

@@ -16,13 +16,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from topicdock.algorithms.sparse import FirstLayer, RowGradient, RowProduct
-from topicdock.algorithms.threads import threads_for
+from topicdock.algorithms.sparse import FirstLayer, GradientBlock, RowGradient, RowProduct
+from topicdock.algorithms.threads import side_by_side, threads_for
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 """Adam's."""
@@ -110,34 +111,56 @@ class Optimizer:
         settings = self._settings
         if settings.clip_norm != float("inf"):
             self._limit_norm()
+        updates: list[Callable[[], None]] = []
         for parameter in self.parameters:
             rate = settings.learning_rate * factor * parameter.rate
             gradient = parameter.tensor.grad
             if parameter.layer is not None and parameter.layer.gradient is not None:
                 rows, parameter.layer.gradient = parameter.layer.gradient, None
-                if self._lazy:
-                    self._update_rows(parameter, rows, rate)
-                    continue
-                for block, gradient in _blocks(parameter, rows, RULES[self._settings.name].remembers):
-                    self._update(block, gradient, rate)
+                updates += self._updates_of_rows(parameter, rows, rate) if self._lazy else [
+                    partial(self._update, block, part, rate)
+                    for block, part in _blocks(parameter, rows, RULES[settings.name].remembers)
+                ]  # fmt: skip
             elif gradient is not None:
-                self._update(parameter, gradient, rate)
+                updates.append(partial(self._update, parameter, gradient, rate))
                 parameter.tensor.grad = None
+        side_by_side(updates, sum(parameter.tensor.numel() for parameter in self.parameters))
 
-    def _update(self, parameter: Parameter, gradient: Tensor, rate: float) -> None:
-        decay = self._decay(parameter)
+    @torch.no_grad()
+    def _update(self, parameter: Parameter, gradient: Tensor | GradientBlock, rate: float) -> None:
+        if isinstance(gradient, GradientBlock):
+            gradient = gradient.dense()
+        within = self._decay_within(parameter)
+        decay = None if within else self._decay(parameter)
         gradient = self._prepare(gradient, parameter.tensor, decay)
-        RULES[self._settings.name].apply(parameter, gradient, rate, decay, self.steps)
+        if within:
+            _adam(parameter, gradient, rate, None, self.steps, within)
+        else:
+            RULES[self._settings.name].apply(parameter, gradient, rate, decay, self.steps)
 
-    def _update_rows(self, parameter: Parameter, gradient: RowGradient | RowProduct, rate: float) -> None:
-        """Take Adam's step for the rows that have a gradient; moments and decay of the others wait, as if none were."""
-        decay = self._decay(parameter)
+    def _updates_of_rows(
+        self, parameter: Parameter, gradient: RowGradient | RowProduct, rate: float
+    ) -> list[Callable[[], None]]:
+        """Return Adam's step for the rows that have a gradient, some of them at a time.
+
+        Moments and decay of the others wait, as if none were.
+        """
+        zeros(parameter, "mean", "square")
         length = max(1, _CACHED_NUMBERS // parameter.tensor.shape[1])
-        for start in range(0, len(gradient.rows), length):
-            part = gradient.part(start, start + length)
-            weight = parameter.tensor if decay is None else parameter.tensor.index_select(0, part.rows)
-            values = self._prepare(part.values, weight, decay)
-            _adam_rows(parameter, RowGradient(part.rows, values), rate, self.steps)
+        return [
+            partial(self._update_rows, parameter, gradient, start, start + length, rate)
+            for start in range(0, len(gradient.rows), length)
+        ]
+
+    @torch.no_grad()
+    def _update_rows(
+        self, parameter: Parameter, gradient: RowGradient | RowProduct, first: int, last: int, rate: float
+    ) -> None:
+        part, within = gradient.part(first, last), self._decay_within(parameter)
+        decay = None if within else self._decay(parameter)
+        weight = parameter.tensor if decay is None else parameter.tensor.index_select(0, part.rows)
+        values = self._prepare(part.values, weight, decay)
+        _adam_rows(parameter, RowGradient(part.rows, values), rate, self.steps, within)
 
     def _limit_norm(self) -> None:
         """Shorten all gradients by one factor, so that their norm is at most ``clip_norm``."""
@@ -150,6 +173,12 @@ class Optimizer:
         if norm > self._settings.clip_norm:
             for gradient in gradients:
                 gradient.mul_(self._settings.clip_norm / norm)
+
+    def _decay_within(self, parameter: Parameter) -> float:
+        """Return the weight decay that Adam's kernel adds by itself; 0 where it would not do what is to be done."""
+        s = self._settings
+        able = s.name == "adam" and s.clip_gradient == float("inf")
+        return s.weight_decay if able and parameter.decays and not parameter.holds_bias else 0.0
 
     def _decay(self, parameter: Parameter) -> Tensor | None:
         """Return the weight decay of a parameter's rows, shape (rows, 1) or (1,); None where there is none."""
@@ -182,8 +211,8 @@ def _flatten(state: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Tenso
 
 def _blocks(
     parameter: Parameter, gradient: RowGradient | RowProduct, remembered: Sequence[str]
-) -> Iterator[tuple[Parameter, Tensor]]:
-    """Yield a parameter by blocks of rows, with the dense gradient of each: a whole one would be as large as it."""
+) -> Iterator[tuple[Parameter, GradientBlock]]:
+    """Yield a parameter by blocks of rows, with the gradient of each: a whole dense one would be as large as it."""
     length, width = parameter.tensor.shape
     step = max(1, _CACHED_NUMBERS // width)
     starts = list(range(0, length, step))
@@ -191,10 +220,9 @@ def _blocks(
     memory = dict(zip(remembered, zeros(parameter, *remembered), strict=True))
     for start, first, last in zip(starts, cuts[:-1], cuts[1:], strict=True):
         end = min(start + step, length)
-        part = gradient.part(first, last)
         state = {name: tensor[start:end] for name, tensor in memory.items()}
         block = Parameter(parameter.tensor[start:end], parameter.decays, state=state)
-        yield block, RowGradient(part.rows - start, part.values).dense(end - start)
+        yield block, GradientBlock(gradient, first, last, start, end)
 
 
 def zeros(parameter: Parameter, *names: str) -> list[Tensor]:
@@ -215,22 +243,26 @@ def _sgd(parameter: Parameter, gradient: Tensor, rate: float, decay: Tensor | No
     _shrink(parameter, decay, rate).sub_(gradient, alpha=rate)
 
 
-def _adam(parameter: Parameter, gradient: Tensor, rate: float, _decay: Tensor | None, step: int) -> None:
-    """Adam with beta = (0.9, 0.999), epsilon = 1e-8, in place."""
+def _adam(
+    parameter: Parameter, gradient: Tensor, rate: float, _decay: Tensor | None, step: int, within: float = 0.0
+) -> None:
+    """Adam with beta = (0.9, 0.999), epsilon = 1e-8, in place; `within` is the weight decay that is left to it."""
     mean, square = zeros(parameter, "mean", "square")
-    _fused_adam(parameter.tensor, gradient, mean, square, rate, step)
+    _fused_adam(parameter.tensor, gradient, mean, square, rate, step, within)
 
 
-def _adam_rows(parameter: Parameter, gradient: RowGradient, rate: float, step: int) -> None:
+def _adam_rows(parameter: Parameter, gradient: RowGradient, rate: float, step: int, within: float) -> None:
     """Adam on some rows of a parameter."""
     tensors = [parameter.tensor, *zeros(parameter, "mean", "square")]
     weight, mean, square = parts = [tensor.index_select(0, gradient.rows) for tensor in tensors]
-    _fused_adam(weight, gradient.values, mean, square, rate, step)
+    _fused_adam(weight, gradient.values, mean, square, rate, step, within)
     for tensor, part in zip(tensors, parts, strict=True):
         tensor[gradient.rows] = part
 
 
-def _fused_adam(weight: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, rate: float, step: int) -> None:
+def _fused_adam(
+    weight: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, rate: float, step: int, decay: float
+) -> None:
     """Take Adam's step by torch's fused kernel, which touches each number once.
 
     The kernel is called by itself: ``torch.optim.Adam`` would import torch's compiler, 800 modules, to do no more.
@@ -238,7 +270,7 @@ def _fused_adam(weight: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, 
     with threads_for(weight.numel()):
         torch._fused_adam_(
             [weight], [gradient], [mean], [square], [], [torch.tensor(float(step))],
-            lr=rate, beta1=BETAS[0], beta2=BETAS[1], weight_decay=0.0, eps=EPSILON, amsgrad=False, maximize=False,
+            lr=rate, beta1=BETAS[0], beta2=BETAS[1], weight_decay=decay, eps=EPSILON, amsgrad=False, maximize=False,
         )  # fmt: skip
 
 

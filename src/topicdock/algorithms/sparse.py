@@ -129,6 +129,22 @@ class RowProduct:
         return self.part(0, len(self.rows))
 
 
+@dataclass(frozen=True)
+class GradientBlock:
+    """The gradient of the rows from `start` to before `end`: a gradient's own from number `first` to before `last`."""
+
+    gradient: RowGradient | RowProduct
+    first: int
+    last: int
+    start: int
+    end: int
+
+    def dense(self) -> Tensor:
+        """Return it with its zeros."""
+        part = self.gradient.part(self.first, self.last)
+        return RowGradient(part.rows - self.start, part.values).dense(self.end - self.start)
+
+
 def cut_rows(matrix: csr_matrix, start: int, end: int) -> Tensor:
     """Return some rows as a sparse tensor that shares the memory of `matrix`."""
     first, last = matrix.indptr[start], matrix.indptr[end]
@@ -210,7 +226,9 @@ class _SparseProduct(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, bias: Tensor, documents: Tensor, by_word: WordMajor | None, layer: SparseLayer) -> Tensor:
         context.by_word, context.layer = by_word, layer
-        return multiply(documents, documents.values(), layer.weight).add_(bias)
+        output = multiply(documents, documents.values(), layer.weight)
+        with threads_for(output.numel()):
+            return output.add_(bias)
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:

@@ -8,9 +8,11 @@ one core, but for its large operations, which are most of its time.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+from functools import cache
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -69,6 +71,50 @@ def threads_for(numbers: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(present)
+
+
+def side_by_side(tasks: Sequence[Callable[[], None]], numbers: int) -> None:
+    """Do some things in any order, on all the cores that :func:`one_thread` gave up if that is worth it, each on one.
+
+    Many operations on blocks of a core's cache are so done on several cores, with threads that are woken once.
+
+    Parameters
+    ----------
+    numbers : int
+        What all tasks together are about, as for :func:`threads_for`.
+    """
+    others = min(_given_up.get(), len(tasks)) - 1
+    if others < 1 or numbers < _LARGE:
+        for task in tasks:
+            task()
+        return
+    waiting = iter(tasks)  # whose next one is one thread's alone
+
+    def work() -> None:
+        for task in waiting:
+            task()
+
+    helpers = [_helpers(_given_up.get() - 1).submit(work) for _ in range(others)]
+    try:
+        work()
+    finally:
+        wait(helpers)
+    for helper in helpers:
+        helper.result()
+
+
+@cache
+def _helpers(number: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(number, initializer=_stay_on_one_core)
+
+
+def _stay_on_one_core() -> None:
+    torch.get_num_threads()  # a thread of its own takes over what others have, when it first asks, once
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_helpers.cache_clear)  # threads do not come along
 
 
 def one_blas_thread() -> AbstractContextManager[object]:
