@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from scipy.stats import poisson
 from tests.batches import batches_of
 from tests.models import random_counts
 from topicdock.algorithms.batches import Batch, BatchSettings
+from topicdock.algorithms.doubt import doubt
 from topicdock.algorithms.embedded import EmbeddedNetwork, Prices, Space
 from topicdock.algorithms.encoder import EncoderSettings
 from topicdock.algorithms.mixture import reconstruct
@@ -107,6 +109,21 @@ def test_the_doubt_of_words_is_the_entropy_of_their_topics() -> None:
     expected = -(topics * np.log(topics)).sum(1).mean()
     assert float(model.doubt(logits).detach()) == pytest.approx(expected, rel=1e-4)
     assert float(model.doubt(torch.zeros(30, 3))) == pytest.approx(math.log(3), rel=1e-4)
+
+
+def test_the_gradient_of_the_doubt_is_that_of_its_formula() -> None:
+    logits, usage = (random(30, 4, seed=1) * 3).requires_grad_(), torch.softmax(random(4, seed=2), 0)
+    frequencies = torch.softmax(random(30, seed=3), 0)
+    value = doubt(logits, usage, frequencies, partial(torch.log_softmax, dim=0))
+    (value * 0.3).backward()  # type: ignore[no-untyped-call]
+    exact = logits.detach().double().requires_grad_()
+    topics = torch.softmax(torch.log_softmax(exact, 0) + torch.log(usage.double() + 1e-9), 1)
+    expected = -(frequencies.double() * (topics * topics.log()).sum(1)).sum()
+    (expected * 0.3).backward()  # type: ignore[no-untyped-call]
+    assert float(value.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+    assert logits.grad is not None
+    assert exact.grad is not None
+    torch.testing.assert_close(logits.grad, exact.grad.float(), rtol=1e-4, atol=1e-7)
 
 
 def test_equally_common_topics_cost_nothing_and_the_background_is_left_out() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from topicdock.algorithms import products
-from topicdock.algorithms.products import product, similarities
+from topicdock.algorithms.products import Apart, product, similarities
 
 
 def random(*shape: int, seed: int) -> torch.Tensor:
@@ -49,7 +49,7 @@ def test_similarities_have_the_gradients_of_their_formula_where_these_are_asked_
         for _ in range(2)
     )
     upstream = random(7, 3, seed=3)
-    output, expected = similarities(*ours), plain[0] @ plain[1].t()
+    output, expected = similarities(ours[0], ours[1]), plain[0] @ plain[1].t()
     torch.testing.assert_close(output, expected)
     output.backward(upstream)  # type: ignore[no-untyped-call]
     expected.backward(upstream)  # type: ignore[no-untyped-call]
@@ -57,3 +57,18 @@ def test_similarities_have_the_gradients_of_their_formula_where_these_are_asked_
         assert (tensor.grad is None) == (other.grad is None)
         if tensor.grad is not None:
             torch.testing.assert_close(tensor.grad, other.grad)
+
+
+def test_a_gradient_that_is_put_apart_is_the_same_and_stays_when_the_other_factor_moves() -> None:
+    left, right, upstream = random(7, 5, seed=0), random(3, 5, seed=1).requires_grad_(), random(7, 3, seed=3)
+    apart = Apart()
+    similarities(left, right, apart).backward(upstream)  # type: ignore[no-untyped-call]
+    expected = upstream @ right.detach()
+    with torch.no_grad():
+        right.zero_()
+    assert apart.gradient is not None
+    torch.testing.assert_close(apart.gradient.whole().dense(7), expected)
+    part = apart.gradient.part(2, 5)
+    assert part.rows.tolist() == [2, 3, 4]
+    torch.testing.assert_close(part.values, expected[2:5])
+    torch.testing.assert_close(right.grad, upstream.t() @ left)

@@ -16,11 +16,12 @@ from torch.nn import functional
 
 from topicdock.algorithms.batch_sources import AnyBatch
 from topicdock.algorithms.device_kernels import log_softmax_of_columns, mix
+from topicdock.algorithms.doubt import doubt
 from topicdock.algorithms.encoder import Encoder, EncoderSettings, to_numpy
 from topicdock.algorithms.exchange import mean
 from topicdock.algorithms.hosts import ALONE, Hosts
 from topicdock.algorithms.mixture import reconstruct
-from topicdock.algorithms.products import similarities
+from topicdock.algorithms.products import Apart, similarities
 
 Floats = NDArray[np.float32]
 _USAGE_MOMENTUM = 0.05
@@ -101,7 +102,9 @@ class EmbeddedNetwork:
         self._reconstruct: Callable[[Tensor, Tensor, Any, float], Tensor] = reconstruct
         self._normalise: Callable[[Tensor], Tensor] = partial(torch.log_softmax, dim=0)
         self._usage = torch.full((settings.num_topics,), 1 / settings.num_topics)
-        self.words = torch.from_numpy(space.word_embeddings).requires_grad_(space.learned)
+        # Several hosts add up whole gradients.
+        self.words_apart = Apart() if space.learned and hosts.size == 1 else None
+        self.words = torch.from_numpy(space.word_embeddings).requires_grad_(space.learned and self.words_apart is None)
         topics = space.topic_embeddings[1:] if space.background else space.topic_embeddings
         self.weights = {**self.encoder.weights, "topic_embeddings": torch.from_numpy(topics.copy()).requires_grad_()}
         if space.learned:
@@ -115,6 +118,8 @@ class EmbeddedNetwork:
         for tensor in (self.words, self.frequencies, self._usage, *self.weights.values()):
             tensor.data = tensor.data.to(device)
         self._reconstruct, self._normalise = mix, log_softmax_of_columns
+        self.words_apart = None
+        self.words.requires_grad_(self._space.learned)
         return generator
 
     def posterior(self, batch: AnyBatch, *, training: bool) -> tuple[Tensor, Tensor]:
@@ -143,7 +148,7 @@ class EmbeddedNetwork:
 
     def logits(self) -> Tensor:
         """Return the words' logits in each topic, shape (V, K)."""
-        logits = similarities(self.words, self._topics())
+        logits = similarities(self.words, self._topics(), self.words_apart)
         return logits + self.weights["background"].unsqueeze(1) if "background" in self.weights else logits
 
     def doubt(self, logits: Tensor) -> Tensor:
@@ -151,9 +156,7 @@ class EmbeddedNetwork:
 
         p(topic k | word v) is proportional to beta_kv times the mean of theta_k over the last batches.
         """
-        joint = self._normalise(logits) + torch.log(self._usage + 1e-9)
-        log_topic = torch.log_softmax(joint, 1)
-        return -(self.frequencies * (log_topic.exp() * log_topic).sum(1)).sum()
+        return doubt(logits, self._usage, self.frequencies, self._normalise)
 
     def imbalance(self, share: Tensor) -> Tensor:
         """Return how far the topics' mean share of the documents, (K,), is from being the same, in nats, a scalar.

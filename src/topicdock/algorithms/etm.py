@@ -191,11 +191,11 @@ def _parameters(network: EmbeddedNetwork, factor: float) -> list[Parameter]:
     parameters = []
     for name, tensor in network.weights.items():
         of_layers = name.startswith(("encoder_", "heads_"))
-        layer = network.encoder.first if name == "encoder_0_weight" else None
+        apart = {"encoder_0_weight": network.encoder.first, "word_embeddings": network.words_apart}.get(name)
         # Biases decay as well, as the authors' do: a unit of the encoder that no document reaches has no other
         # gradient, and Adam, for which any gradient is large beside none, brings it back by that.
         # The background has a prior of its own.
-        parameters.append(Parameter(tensor, name != "background", False, 1.0 if of_layers else factor, layer))
+        parameters.append(Parameter(tensor, name != "background", False, 1.0 if of_layers else factor, apart))
     return parameters
 
 

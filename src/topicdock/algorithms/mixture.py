@@ -69,4 +69,5 @@ class _Mixture(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         grad_theta, grad_logits = context.gradients
-        return grad_theta * gradients[0], grad_logits * gradients[0], None, None, None
+        del context.gradients  # they are of use but once, and so changed in place
+        return grad_theta.mul_(gradients[0]), grad_logits.mul_(gradients[0]), None, None, None

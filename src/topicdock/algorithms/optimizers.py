@@ -17,12 +17,12 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from topicdock.algorithms.sparse import FirstLayer, GradientBlock, RowGradient, RowProduct
+from topicdock.algorithms.sparse import ByRows, GradientBlock, RowGradient
 from topicdock.algorithms.threads import side_by_side, threads_for
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
@@ -45,6 +45,12 @@ class OptimizerSettings:
     """Largest Euclidean norm of all gradients together."""
 
 
+class Layer(Protocol):
+    """What has a gradient that comes by rows, or None: a :class:`topicdock.algorithms.sparse.FirstLayer` is one."""
+
+    gradient: Any
+
+
 @dataclass
 class Parameter:
     """One tensor to be learned.
@@ -57,7 +63,7 @@ class Parameter:
         Whether its last row is a bias, which does not decay.
     rate : float
         Multiplies the learning rate.
-    layer : FirstLayer, optional
+    layer : Layer, optional
         Where the gradient is to be taken from, instead of the tensor's ``grad``.
     """
 
@@ -65,7 +71,7 @@ class Parameter:
     decays: bool = False
     holds_bias: bool = False
     rate: float = 1.0
-    layer: FirstLayer | None = None
+    layer: Layer | None = None
     state: dict[str, Any] = field(default_factory=dict)
 
 
@@ -104,6 +110,11 @@ class Optimizer:
                 place = place.setdefault(part, {})
             place[path[-1]] = tensor.to(self.parameters[int(number)].tensor.device)
 
+    def forget(self) -> None:
+        """Let go of what the rules remember: there will be no further step."""
+        for parameter in self.parameters:
+            parameter.state.clear()
+
     @torch.no_grad()
     def step(self, factor: float = 1.0) -> None:
         """Take one step with the learning rate multiplied by `factor`, and forget the gradients."""
@@ -138,9 +149,7 @@ class Optimizer:
         else:
             RULES[self._settings.name].apply(parameter, gradient, rate, decay, self.steps)
 
-    def _updates_of_rows(
-        self, parameter: Parameter, gradient: RowGradient | RowProduct, rate: float
-    ) -> list[Callable[[], None]]:
+    def _updates_of_rows(self, parameter: Parameter, gradient: ByRows, rate: float) -> list[Callable[[], None]]:
         """Return Adam's step for the rows that have a gradient, some of them at a time.
 
         Moments and decay of the others wait, as if none were.
@@ -153,9 +162,7 @@ class Optimizer:
         ]
 
     @torch.no_grad()
-    def _update_rows(
-        self, parameter: Parameter, gradient: RowGradient | RowProduct, first: int, last: int, rate: float
-    ) -> None:
+    def _update_rows(self, parameter: Parameter, gradient: ByRows, first: int, last: int, rate: float) -> None:
         part, within = gradient.part(first, last), self._decay_within(parameter)
         decay = None if within else self._decay(parameter)
         weight = parameter.tensor if decay is None else parameter.tensor.index_select(0, part.rows)
@@ -210,7 +217,7 @@ def _flatten(state: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Tenso
 
 
 def _blocks(
-    parameter: Parameter, gradient: RowGradient | RowProduct, remembered: Sequence[str]
+    parameter: Parameter, gradient: ByRows, remembered: Sequence[str]
 ) -> Iterator[tuple[Parameter, GradientBlock]]:
     """Yield a parameter by blocks of rows, with the gradient of each: a whole dense one would be as large as it."""
     length, width = parameter.tensor.shape

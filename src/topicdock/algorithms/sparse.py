@@ -24,6 +24,7 @@ with warnings.catch_warnings():
 
 _PER_NUMBER = 20
 """Numbers of the rows that are summed in the time that a simple operation on one number takes."""
+_LARGEST = np.iinfo(np.int32).max
 _MOST = 0.5
 """Of the vocabulary: where a batch holds more of it, rows of zeros cost less than to tell the others by number."""
 
@@ -50,13 +51,13 @@ def group_by_word(documents: csr_matrix, bounds: Sequence[int]) -> list[WordMajo
     put into column order.
     """
     vocabulary_size, batches = documents.shape[1], len(bounds) - 1
-    batch_of = np.repeat(np.arange(batches, dtype=np.int64), np.diff(bounds))
+    most = batches * vocabulary_size
+    firsts = np.arange(0, most, vocabulary_size, dtype=np.int64 if most > _LARGEST else np.int32)
     entries = np.diff(documents.indptr)
-    columns = documents.indices + np.repeat(batch_of * vocabulary_size, entries)
-    wide = csr_matrix(
-        (documents.data, columns, documents.indptr), (documents.shape[0], batches * vocabulary_size)
-    ).tocsc()
-    rows = wide.indices - np.repeat(np.asarray(bounds[:-1]), np.diff(wide.indptr[::vocabulary_size]))
+    columns = documents.indices + np.repeat(np.repeat(firsts, np.diff(bounds)), entries)
+    wide = csr_matrix((documents.data, columns, documents.indptr), (documents.shape[0], most)).tocsc()
+    begins = np.asarray(bounds[:-1], wide.indices.dtype)
+    rows = wide.indices - np.repeat(begins, np.diff(wide.indptr[::vocabulary_size]))
     occurrences = np.diff(wide.indptr)
     every_word = np.arange(vocabulary_size)
     found = []
@@ -100,6 +101,20 @@ class RowGradient:
         return self
 
 
+class ByRows(Protocol):
+    """A gradient that is zero but in some rows, which are asked for by parts."""
+
+    @property
+    def rows(self) -> Tensor:
+        """Their numbers, shape (R,), rising."""
+
+    def part(self, first: int, last: int) -> RowGradient:
+        """Return the rows from number `first` of those it has to before `last`."""
+
+    def whole(self) -> RowGradient:
+        """Return all rows."""
+
+
 @dataclass(frozen=True)
 class RowProduct:
     """Such a gradient as the product that it is, documents by word times what comes from above, shape (B, H).
@@ -133,7 +148,7 @@ class RowProduct:
 class GradientBlock:
     """The gradient of the rows from `start` to before `end`: a gradient's own from number `first` to before `last`."""
 
-    gradient: RowGradient | RowProduct
+    gradient: ByRows
     first: int
     last: int
     start: int

@@ -140,9 +140,14 @@ def _information(presence: csr_matrix) -> Iterator[tuple[NDArray[np.intp], Float
     for start in range(0, len(contexts), width):
         words = contexts[start : start + width]
         together = (transposed @ by_word[:, words]).toarray()
-        expected = np.maximum(np.outer(held_by, held_by[words]), 1.0) / documents
+        information: Floats = np.outer(held_by, held_by[words])
+        # In place: several blocks at a time would be more memory than anything else needs.
+        np.maximum(information, 1.0, out=information)
+        np.divide(information, documents, out=information)
+        np.divide(together, information, out=information)
         with np.errstate(divide="ignore"):
-            information: Floats = np.maximum(np.log(together / expected), 0.0, dtype=np.float32)
+            np.log(information, out=information)
+        np.maximum(information, 0.0, out=information)
         information[words, np.arange(len(words))] = 0.0
         yield words, information
 
