@@ -27,6 +27,7 @@ from topicdock.algorithms.loss_sums import LossSums
 from topicdock.algorithms.optimizers import Optimizer, OptimizerSettings, Parameter
 from topicdock.algorithms.snapshots import Snapshot
 from topicdock.algorithms.sparse import RowGradient, SparseLayer
+from topicdock.algorithms.variational import VariationalTrainer
 from topicdock.corpus.documents import as_documents
 from topicdock.errors import CustomerError, PlatformError
 from topicdock.spec.registry import ALGORITHMS
@@ -437,6 +438,7 @@ def test_an_epoch_asks_the_device_nothing_and_mixes_no_sides(
 ) -> None:
     """What a GPU would have to be waited for, or would refuse, told without one."""
     monkeypatch.setattr(device_batches, "_PREPARED_DOCUMENTS", 256)
+    monkeypatch.setattr(VariationalTrainer, "finish", lambda _: None)  # as it is to go on
     trainer: Any = fit(algorithm, CPU, epochs=2, **{"mini_batch_size": 64, **given}).score.__self__  # type: ignore[attr-defined]
     network = trainer.network
     corpus = trainer._source._corpus

@@ -273,3 +273,11 @@ def test_vectors_of_any_scale_are_the_same_space(scale: float) -> None:
     np.testing.assert_allclose(model.beta, same.beta, rtol=1e-3)
     np.testing.assert_allclose(model.arrays["word_embeddings"], given.vectors, rtol=1e-5)
     assert [word for word, _ in model.words_near_topic(1, 5)] == [word for word, _ in same.words_near_topic(1, 5)]
+
+
+def test_a_fit_that_is_over_keeps_its_weights_alone() -> None:
+    result = fit(COUNTS, settings(epochs=3))
+    trainer: Any = result.score.__self__  # type: ignore[attr-defined]
+    assert not list(trainer._optimizer.state())
+    assert trainer._source._upcoming is None
+    assert math.isfinite(result.score(COUNTS).total)

@@ -174,6 +174,7 @@ def test_an_epoch_asks_the_device_nothing_and_mixes_no_sides(
     algorithm: str, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     twin = Twin()
+    monkeypatch.setattr(VariationalTrainer, "finish", lambda _: None)  # as it is to go on
     fitted, _ = fit_part(algorithm, {"epochs": 2, "mini_batch_size": 64, **given}, 0, 600, twin)
     trainer: Any = fitted.score.__self__  # type: ignore[attr-defined]
     network, corpus = trainer.network, trainer._source._corpus

@@ -51,6 +51,9 @@ class BatchSource(Protocol):
     def of(self, counts: csr_matrix) -> AnyBatch:
         """Lay out documents, shape (B, V), to be scored as they are."""
 
+    def forget(self) -> None:
+        """Let go of what has been prepared for training, which is over."""
+
 
 @dataclass(frozen=True)
 class _Group:
@@ -102,6 +105,10 @@ class HostBatches:
     def of(self, counts: csr_matrix) -> Batch:
         """Lay out documents, shape (B, V), to be scored as they are."""
         return Batch.of(counts, self._settings.encoder_input)
+
+    def forget(self) -> None:
+        """Let go of what has been prepared."""
+        self._upcoming = None
 
 
 def open_source(documents: Documents, settings: BatchSettings, device: torch.device | None, epochs: int) -> BatchSource:

@@ -202,6 +202,10 @@ class DeviceBatches:
         rows = torch.arange(number, device=corpus.device)
         return _lay_out(corpus, rows, np.diff(corpus.known_starts), [0, number], plain, None)[0]
 
+    def forget(self) -> None:
+        """Let go of the corpus on the device."""
+        self._corpus = DeviceCorpus.put(csr_matrix((0, self._corpus.width), dtype=np.float32), self._corpus.device)
+
     def _batches_at_a_time(self) -> int:
         documents = max(len(self._corpus.known_starts) - 1, 1)
         fitting = _PREPARED_COUNTS * documents // max(len(self._corpus.counts), 1)

@@ -96,6 +96,9 @@ class Trainer(Protocol):
     def restore(self, snapshot: Snapshot) -> None:
         """Stand where the snapshot was made."""
 
+    def finish(self) -> None:
+        """Let go of what only training needs."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -173,8 +176,9 @@ class _Course:
             )
         if loss < self._best_loss:
             self._best_epoch, self._best_loss = epoch, loss
-            last = epoch == self._epochs
-            self._best_state = None if last else {name: t.detach().clone() for name, t in self._trainer.state()}
+            self._best_state = None  # before there are others, so that they take its place
+            if epoch < self._epochs:
+                self._best_state = {name: tensor.detach().clone() for name, tensor in self._trainer.state()}
         self._trainer.epoch_ended(loss)
         patience = self._stopping.observe(loss)
         self._ended = patience is not None and patience.exceeded
@@ -191,6 +195,8 @@ class _Course:
         """Leave the trainer with the best epoch's weights."""
         if self._best_state is not None:
             overwrite(self._trainer.state(), self._best_state)
+            self._best_state = None
+        self._trainer.finish()
         return Outcome(self._best_epoch, self._best_loss, self._completed)
 
     def stop(self) -> bool:

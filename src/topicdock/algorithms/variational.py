@@ -231,6 +231,11 @@ class VariationalTrainer:
         self._sums = LossSums(facts["sums"], facts["sums_batches"])
         self._losses, self._annealed = list(facts["losses"]), facts["annealed"]
 
+    def finish(self) -> None:
+        """Let go of what the optimiser remembers and of prepared batches, which take as much memory as the weights."""
+        self._optimizer.forget()
+        self._source.forget()
+
     def add_priors(self) -> None:
         """Add to the gradients what does not come from documents; nothing, unless a model has priors on weights."""
 
