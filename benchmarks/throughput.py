@@ -32,6 +32,7 @@ from topicdock.algorithms.prior import Prior
 from topicdock.algorithms.products import product
 from topicdock.algorithms.survey import Survey
 from topicdock.algorithms.threads import use_available_cores
+from topicdock.corpus.documents import as_documents
 from topicdock.spec.corpus_size import CorpusSize
 from topicdock.spec.ntm import NTMHyperparameters
 
@@ -116,7 +117,7 @@ def _ours(counts: csr_matrix, arguments: argparse.Namespace):  # type: ignore[no
             "epochs": 1,  # or the first steps would be without the priors on W
         }
     ).resolve(CorpusSize(counts.shape[0], float(counts.sum())))  # fmt: skip
-    trainer = _Trainer(counts, Survey.of(counts), hyperparameters, hyperparameters.plan(counts.shape[0]))
+    trainer = _Trainer(as_documents(counts), Survey.of(counts), hyperparameters, hyperparameters.plan(counts.shape[0]))
 
     def run() -> int:
         losses = trainer.train_epoch()
