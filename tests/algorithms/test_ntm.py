@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import math
+import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -186,6 +188,17 @@ def test_weight_decay_leaves_the_background_alone() -> None:
     )
     assert np.abs(decayed["projection_weight"]).max() < np.abs(free["projection_weight"]).max()
     np.testing.assert_allclose(decayed["projection_bias"], free["projection_bias"], atol=0.2)
+
+
+@pytest.mark.parametrize("algorithm", ["ntm", "etm"])
+def test_no_thread_is_left_when_a_fit_is_over(algorithm: str) -> None:
+    before, specification = threading.active_count(), ALGORITHMS[algorithm]
+    given = specification.hyperparameters.parse({"num_topics": "4", "feature_dim": "40", "epochs": "2"})
+    kept = [importlib.import_module(specification.module).fit(COUNTS, given) for _ in range(3)]
+    deadline = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() <= before, kept
 
 
 def test_weights_that_are_no_numbers_are_never_returned(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -252,6 +252,31 @@ def test_sigterm_before_training_ends_without_a_model_and_says_so(tmp_path: Path
     assert not job.model.exists()
 
 
+_SIGNAL_INSIDE_TORCH = """
+import dataclasses, os, signal
+plain = dataclasses.Field.__set_name__
+def hooked(field, owner, name):
+    if (owner.__name__, name) == ("TreeSpec", "num_nodes"):
+        os.kill(os.getpid(), signal.SIGTERM)
+    plain(field, owner, name)
+dataclasses.Field.__set_name__ = hooked
+"""
+"""What Python 3.11 meets while it calls ``__set_name__`` becomes a RuntimeError."""
+
+
+def test_sigterm_where_python_makes_another_error_of_it_is_a_stop_all_the_same(tmp_path: Path) -> None:
+    job, hooks = small_job(tmp_path / "job"), tmp_path / "hooks"
+    hooks.mkdir()
+    (hooks / "sitecustomize.py").write_text(_SIGNAL_INSIDE_TORCH)
+    finished = subprocess.run(
+        job.command(), cwd=job.base, env=environment(job.base, PYTHONPATH=str(hooks)), capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert finished.returncode == 143, finished.stderr
+    assert "Stopped before training had begun" in finished.stdout + finished.stderr
+    assert not job.failure
+
+
 def _no_config(job: Job) -> None:
     job.config("hyperparameters.json", "{")
 

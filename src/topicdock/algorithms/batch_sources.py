@@ -107,8 +107,9 @@ class HostBatches:
         return Batch.of(counts, self._settings.encoder_input)
 
     def forget(self) -> None:
-        """Let go of what has been prepared."""
+        """Let go of what has been prepared, and of the thread that does it."""
         self._upcoming = None
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 def open_source(documents: Documents, settings: BatchSettings, device: torch.device | None, epochs: int) -> BatchSource:

@@ -21,6 +21,8 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.requested = False
+        self.raised = False
+        """Whether a request has raised :class:`Stopped`."""
         self._deferred = False
 
     @contextmanager
@@ -44,4 +46,5 @@ class StopRequest:
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         self.requested = True
         if not self._deferred:
+            self.raised = True
             raise Stopped

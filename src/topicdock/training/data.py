@@ -123,13 +123,13 @@ def _read_held_out(channel: ChannelConfig | None, feature_dim: int, storage: Sto
     return documents
 
 
-def check_has_words(train: Documents, words: float) -> None:
-    """Raise CustomerError if the documents of all hosts together, `train` being this one's, have no words."""
+def check_has_words(documents: int, words: float) -> None:
+    """Raise CustomerError if so many documents, all hosts' together, have no words."""
     if words == 0:
         raise CustomerError(
             "there is nothing to learn from",
             where="channel train",
-            got=f"{train.shape[0]} documents without a single word",
+            got=f"{documents} documents without a single word",
             allowed="at least one document with at least one word",
             todo="check that the channel's data were uploaded and that hidden or empty files are not all it holds",
         )

@@ -58,13 +58,19 @@ def train(environment: Mapping[str, str]) -> int:
             _run(layout, environment, stop, crew)
             crew.dismiss(_LEAVE_SECONDS)
     except Stopped:
-        _logger.warning("Stopped before training had begun: there is no model.")
-        return STOPPED
+        return _stopped()
     except Exception as error:  # noqa: BLE001 - the one place where any exception becomes the customer's answer
+        if stop.raised:  # what Stopped was made of by the code that it went through; Python 3.11's __set_name__ is such
+            return _stopped()
         return report_failure(crew.explain(error), layout)
     finally:
         crew.dismiss()
     return SUCCESS
+
+
+def _stopped() -> int:
+    _logger.warning("Stopped before training had begun: there is no model.")
+    return STOPPED
 
 
 def train_beside(environment: Mapping[str, str], seat: Seat, link: socket.socket) -> int:
@@ -105,7 +111,7 @@ def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest, crew
     check_alike(specification.name, final, data, hosts)
     data = complete(data, hosts)
     words, documents = hosts.sum(np.array([count_words(data.train), float(data.train.shape[0])])).tolist()
-    check_has_words(data.train, words)
+    check_has_words(int(documents), words)
     device = prepare_device(environment, specification, hyperparameters, data.train, hosts, seat)
     crew.use(device)
     resolved = hyperparameters.resolve(CorpusSize(int(documents), words), len(hosts.processes)).model_dump()
