@@ -95,10 +95,14 @@ def test_two_processes_of_a_host_give_the_bits_of_two_hosts(tmp_path: Path, algo
 
 
 @pytest.mark.slow
-@BOTH
 @pytest.mark.parametrize(
-    ("shards", "numbers"),
-    [((ALL,), (3,)), ((ALL[:6], ALL[6:]), (2, 2)), ((ALL, ()), (2, 2)), ((ALL[:2], ALL[2:]), (1, 3))],
+    ("algorithm", "shards", "numbers"),
+    [
+        ("etm", (ALL,), (3,)),
+        ("ntm", (ALL[:6], ALL[6:]), (2, 2)),
+        ("etm", (ALL, ()), (2, 2)),
+        ("ntm", (ALL[:2], ALL[2:]), (1, 3)),
+    ],
     ids=["one host", "unequal shards", "a host without an object", "hosts with one and with three"],
 )
 def test_processes_learn_what_one_learns(
