@@ -61,8 +61,8 @@ def peak(job: Job) -> float:
     return most * 1024 / 1e6
 
 
-# In memory, 150,000 documents more take NTM 72 MB and more, and 300,000 more LDA 225. LDA's blocks are larger, and what a
-# busy machine's threads have at a time moves its peak by up to a hundred.
+# In memory, 150,000 documents more take NTM 72 MB and more, and 300,000 more LDA 225. LDA's blocks are larger, and what
+# a busy machine's threads have at a time moves its peak by up to a hundred.
 @pytest.mark.slow
 @pytest.mark.parametrize(("algorithm", "small", "large", "share"), [("ntm", 2, 8, 0.5), ("lda", 4, 16, 1.0)])
 def test_a_corpus_four_times_as_large_takes_no_more_memory(
