@@ -30,6 +30,9 @@ from topicdock.corpus import encode_counts
 _ROOT = Path(__file__).parent.parent
 _CHUNK = 20_000
 _WORDS = 60
+_BYTES = 8 * _WORDS
+"""Of a document, about."""
+_MOST_MEGABYTES = 256
 _TOPICS = 20
 
 
@@ -38,7 +41,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=int, default=5_000_000)
     parser.add_argument("--vocabulary", type=int, default=20_000)
-    parser.add_argument("--memory-mb", type=int, default=256)
+    parser.add_argument(
+        "--memory-mb", type=int, default=None, help="for documents on disk: a quarter of what all take, at most 256"
+    )
     parser.add_argument("--algorithm", default="ntm")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--disk-only", action="store_true")
@@ -50,7 +55,9 @@ def main() -> None:
         print(f"{arguments.documents} documents, V = {arguments.vocabulary}, {arguments.algorithm}, {_TOPICS} topics")
         print("| documents | peak memory, MB | documents/s, training | seconds, whole job | of a processor |")
         print("| --------- | --------------: | --------------------: | -----------------: | -------------: |")
-        budgets = {"on disk": arguments.memory_mb, "in memory": 1 << 20}
+        # Less than the documents take, or both would be in memory.
+        little = arguments.memory_mb or min(_MOST_MEGABYTES, arguments.documents * _BYTES // 4_000_000)
+        budgets = {"on disk": max(1, little), "in memory": 1 << 20}
         for where in ["on disk"] if arguments.disk_only else budgets:
             peak, rate, seconds, busy = train(base, budgets[where])
             print(f"| {where:<9} | {peak:15,.0f} | {rate:21,.0f} | {seconds:18,.0f} | {busy:14,.0f} |", flush=True)

@@ -13,8 +13,9 @@ An encoder gives the posterior N(mu, diag exp(logvar)) of h from the document's 
 with one sample of h a document and step. Losses are reported in nats per word.
 
 Departures from the built-in, all of them defaults that ``recipe=sagemaker`` takes back: the encoder sees
-log(1 + counts), the prior is a Dirichlet's, the posterior is batch-normalised, the decoder's bias starts at the
-corpus's log frequencies so that ``W[:, k]`` is topic k's deviation from the background. In any recipe the last partial
+log(1 + counts), the decoder predicts a power of counts, the prior is a Dirichlet's, the posterior is batch-normalised,
+the decoder's bias starts at the corpus's log frequencies so that ``W[:, k]`` is topic k's deviation from the
+background, and rare words are put back in the W that a fit returns (``handicap.py``). In any recipe the last partial
 batch counts in full, all validation documents are scored, and scoring uses the posterior's mean, as serving does.
 
 References
