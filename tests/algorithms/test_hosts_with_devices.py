@@ -109,6 +109,7 @@ def test_all_hosts_hold_the_same_model_to_the_last_bit(algorithm: str, shards: t
         assert other.best_epoch == first.best_epoch
 
 
+@pytest.mark.slow
 @BOTH
 def test_several_hosts_find_the_planted_topics(algorithm: str) -> None:
     fits = fit_parts(algorithm, {}, (0, 200, 600))

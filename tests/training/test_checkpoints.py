@@ -128,7 +128,12 @@ def test_a_checkpoint_cut_short_never_breaks_a_start(tmp_path: Path) -> None:
     assert weights(cut) == before
 
 
-@pytest.mark.parametrize("change", ["hyperparameter", "algorithm", "documents"])
+_SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "change", ["hyperparameter", pytest.param("algorithm", marks=_SLOW), pytest.param("documents", marks=_SLOW)]
+)
 def test_checkpoints_of_another_job_are_refused(tmp_path: Path, change: str) -> None:
     changed = job(tmp_path, learning_rate="0.01")
     (host,) = start([changed])

@@ -199,6 +199,7 @@ def test_embeddings_through_a_pipe_are_refused_with_what_to_do(tmp_path: Path) -
     assert "give this channel the input mode File" in job.failure
 
 
+@pytest.mark.slow
 def test_nothing_is_written_where_files_are_streamed_from(tmp_path: Path, from_files: str) -> None:
     job = small_job(tmp_path)
     job.documents("train", CORPUS)

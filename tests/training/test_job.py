@@ -161,7 +161,7 @@ def test_every_content_type_gives_the_same_model(tmp_path: Path) -> None:
     assert models[0] == models[1] == models[2]
 
 
-@pytest.mark.parametrize("recipe", ["topicdock", "sagemaker"])
+@pytest.mark.parametrize("recipe", ["topicdock", pytest.param("sagemaker", marks=pytest.mark.slow)])
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others(tmp_path: Path, recipe: str) -> None:
     models = []
     for number, seed in enumerate(["5", "5", "6"]):

@@ -126,6 +126,7 @@ def test_processes_learn_what_one_learns(
     assert several["npmi"] == pytest.approx(single["npmi"], abs=0.05)
 
 
+@pytest.mark.slow
 def test_the_log_of_several_processes_has_the_lines_of_one(tmp_path: Path) -> None:
     logs = []
     for number in ("1", "2"):
@@ -139,7 +140,8 @@ def test_the_log_of_several_processes_has_the_lines_of_one(tmp_path: Path) -> No
     assert shapes[0] == shapes[1]
 
 
-@pytest.mark.parametrize("memory", [pytest.param("0", marks=pytest.mark.slow), "100"], ids=["on disk", "in memory"])
+@pytest.mark.slow
+@pytest.mark.parametrize("memory", ["0", "100"], ids=["on disk", "in memory"])
 def test_documents_are_read_once_from_a_pipe_and_handed_to_the_others(tmp_path: Path, memory: str) -> None:
     files = small_job(tmp_path / "files")
     files.documents("train", CORPUS)

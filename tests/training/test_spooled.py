@@ -13,7 +13,6 @@ from tests.jobs import Job, planted_corpus, small_job
 from topicdock.artifact import load_model
 
 VARIABLE = "TOPICDOCK_MEMORY_MB"
-ALGORITHMS = ("ntm", "etm", "lda")
 
 
 def job_of(base: Path, algorithm: str) -> Job:
@@ -25,7 +24,7 @@ def job_of(base: Path, algorithm: str) -> Job:
     return job
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", [pytest.param("ntm", marks=pytest.mark.slow), "lda", "etm"])
 def test_training_from_disk_gives_the_bits_of_training_from_memory(tmp_path: Path, algorithm: str) -> None:
     memory, disk = job_of(tmp_path / "memory", algorithm), job_of(tmp_path / "disk", algorithm)
     spools = tmp_path / "spools"
