@@ -21,12 +21,13 @@ from topicdock.algorithms.batches import Batch, BatchSettings, EncoderInput
 from topicdock.algorithms.device_batches import DeviceBatch, DeviceBatches, Entries
 from topicdock.algorithms.device_kernels import DenseDecoder, DenseLayer, mix
 from topicdock.algorithms.device_optimizer import DeviceOptimizer
+from topicdock.algorithms.first_layer import SparseLayer
 from topicdock.algorithms.fitting import Fit
+from topicdock.algorithms.gradients import RowGradient
 from topicdock.algorithms.hosts import ALONE
 from topicdock.algorithms.loss_sums import LossSums
 from topicdock.algorithms.optimizers import Optimizer, OptimizerSettings, Parameter
 from topicdock.algorithms.snapshots import Snapshot
-from topicdock.algorithms.sparse import RowGradient, SparseLayer
 from topicdock.algorithms.variational import VariationalTrainer
 from topicdock.corpus.documents import as_documents
 from topicdock.errors import CustomerError, PlatformError

@@ -17,9 +17,9 @@ from topicdock.algorithms.batch_sources import HostBatches
 from topicdock.algorithms.batches import Batch, BatchSettings, EncoderInput, Epoch, share_of_short, split
 from topicdock.algorithms.decoder import Decoder
 from topicdock.algorithms.encoder import BatchNorm
+from topicdock.algorithms.first_layer import SparseLayer
 from topicdock.algorithms.hosts import ALONE
 from topicdock.algorithms.prior import Prior
-from topicdock.algorithms.sparse import SparseLayer
 from topicdock.algorithms.variational import one_cycle_factor
 from topicdock.corpus.documents import InMemory, as_documents
 

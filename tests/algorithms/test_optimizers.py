@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from topicdock.algorithms.first_layer import SparseLayer
+from topicdock.algorithms.gradients import RowGradient
 from topicdock.algorithms.optimizers import Optimizer, OptimizerSettings, Parameter
-from topicdock.algorithms.sparse import RowGradient, SparseLayer
 
 RATE, DECAY, RESCALE, CLIP = 0.1, 0.03, 0.5, 0.4
 GRADIENTS = np.random.default_rng(0).normal(size=(3, 5)) * 2

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from topicdock.algorithms import products
-from topicdock.algorithms.products import Apart, product, similarities
+from topicdock.algorithms.affine import similarities
+from topicdock.algorithms.gradients import Apart
+from topicdock.algorithms.products import product
 
 
 def random(*shape: int, seed: int) -> torch.Tensor:

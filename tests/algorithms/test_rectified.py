@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from topicdock.algorithms import rectified
+from topicdock.algorithms.affine import affine
 from topicdock.algorithms.products import product
-from topicdock.algorithms.rectified import Reached, affine, rectify
+from topicdock.algorithms.rectified import Reached, rectify
 
 
 def random(*shape: int, seed: int) -> torch.Tensor:
@@ -46,7 +47,7 @@ def test_units_that_no_document_reaches_are_left_out_and_nothing_changes(
         sizes.append(left.shape[1])
         return product(left, right, bias)
 
-    monkeypatch.setattr(rectified, "product", counted)
+    monkeypatch.setattr("topicdock.algorithms.affine.product", counted)
     tensors = [
         random(9, 64, seed=0) + reaching(used, 64), random(64, 40, seed=1) / 80, random(40, seed=2) + reaching(20, 40),
         random(40, 5, seed=3), random(5, seed=4),

@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from topicdock.algorithms.affine import similarities
 from topicdock.algorithms.batch_sources import AnyBatch
 from topicdock.algorithms.device_kernels import log_softmax_of_columns, mix
 from topicdock.algorithms.doubt import doubt
 from topicdock.algorithms.encoder import Encoder, EncoderSettings, to_numpy
 from topicdock.algorithms.exchange import mean
+from topicdock.algorithms.gradients import Apart
 from topicdock.algorithms.hosts import ALONE, Hosts
 from topicdock.algorithms.mixture import reconstruct
-from topicdock.algorithms.products import Apart, similarities
 
 Floats = NDArray[np.float32]
 _USAGE_MOMENTUM = 0.05

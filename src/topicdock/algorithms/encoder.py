@@ -23,12 +23,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from topicdock.algorithms.affine import affine
 from topicdock.algorithms.batch_sources import AnyBatch
 from topicdock.algorithms.device_kernels import DenseLayer
 from topicdock.algorithms.exchange import total
+from topicdock.algorithms.first_layer import FirstLayer, SparseLayer
 from topicdock.algorithms.hosts import ALONE, Hosts
-from topicdock.algorithms.rectified import Reached, affine, rectify, take
-from topicdock.algorithms.sparse import FirstLayer, SparseLayer
+from topicdock.algorithms.rectified import Reached, rectify, take
 
 _ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid, "tanh": torch.tanh, "softplus": functional.softplus,

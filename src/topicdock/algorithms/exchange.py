@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from topicdock.algorithms.batch_sources import AnyBatch
+from topicdock.algorithms.gradients import RowGradient
 from topicdock.algorithms.hosts import Hosts, Pending
 from topicdock.algorithms.loss_sums import Figure
 from topicdock.algorithms.optimizers import Parameter
-from topicdock.algorithms.sparse import RowGradient
 
 _LARGE = 1 << 14
 """Numbers in a weight that is worth a message of its own."""

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from topicdock.algorithms.batches import Batch
-from topicdock.algorithms.sparse import RowGradient, multiply, with_values
+from topicdock.algorithms.gradients import RowGradient
+from topicdock.algorithms.sparse import multiply, with_values
 from topicdock.algorithms.threads import threads_for
 
 TINY = 1e-30

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from topicdock.algorithms.sparse import ByRows, GradientBlock, RowGradient
+from topicdock.algorithms.gradients import ByRows, GradientBlock, RowGradient
 from topicdock.algorithms.threads import side_by_side, threads_for
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
@@ -46,7 +46,7 @@ class OptimizerSettings:
 
 
 class Layer(Protocol):
-    """What has a gradient that comes by rows, or None: a :class:`topicdock.algorithms.sparse.FirstLayer` is one."""
+    """What has a gradient that comes by rows, or None: a first layer is one."""
 
     gradient: Any
 

@@ -1,4 +1,4 @@
-"""Layers of relu, of whose units those alone go on that some document of a batch reaches.
+"""The units of relu layers that some document of a batch reaches, which alone go on.
 
 Shown shares of words, whose sums are small beside a unit's bias, two in three units of the authors' ETM are zero for
 every document of a batch. They add nothing to the layer above, and relu asks for no gradient there: left out, the
@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from topicdock.algorithms.products import product
 from topicdock.algorithms.threads import threads_for
 
 _LARGE = 1 << 16
@@ -67,41 +66,6 @@ def _find(block: Tensor) -> Tensor | None:
     if units > _MOST * block.shape[1]:
         return None
     return used.byte().argsort(descending=True, stable=True)[:units]
-
-
-def affine(block: Tensor, weight: Tensor, bias: Tensor, inputs: Reached, outputs: Reached | None = None) -> Tensor:
-    """Return ``block @ weight + bias`` for a weight (M, N) and a bias (N,), with its gradients.
-
-    Parameters
-    ----------
-    block : Tensor, shape (B, U)
-        Of the `inputs` among M units.
-    outputs : Reached, optional
-        Of the result's N, for which alone gradients will come; not asked, and so to be filled, before they do.
-    """
-    return _Affine.apply(block, weight, bias, inputs, outputs)  # type: ignore[no-any-return, no-untyped-call]
-
-
-class _Affine(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        context: Any, block: Tensor, weight: Tensor, bias: Tensor, inputs: Reached, outputs: Reached | None
-    ) -> Tensor:
-        context.inputs, context.outputs, context.shape = inputs.units, outputs, weight.shape
-        weight = take(weight, 0, inputs.units)
-        context.save_for_backward(block, weight)
-        return product(block, weight, bias)
-
-    @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        block, weight = context.saved_tensors
-        upstream, (height, width) = gradients[0], context.shape
-        outputs = context.outputs.units if context.outputs else None
-        grad_bias = upstream.sum(0)
-        upstream, weight = take(upstream, 1, outputs), take(weight, 1, outputs)
-        grad_block, grad_weight = product(upstream, weight.t()), product(block.t(), upstream)
-        grad_weight = place(place(grad_weight, 1, outputs, width), 0, context.inputs, height)
-        return grad_block, grad_weight, grad_bias, None, None
 
 
 def take(block: Tensor, dimension: int, places: Tensor | None) -> Tensor:

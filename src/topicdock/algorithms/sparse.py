@@ -1,11 +1,11 @@
-"""The first layer of an encoder on sparse documents: only words that occur cost anything, forwards and backwards."""
+"""Sparse documents as torch's kernels take them, by document and by word, and sums over what occurs in them."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,87 +79,6 @@ def group_by_word(documents: csr_matrix, bounds: Sequence[int]) -> list[WordMajo
     return found
 
 
-@dataclass(frozen=True)
-class RowGradient:
-    """A gradient that is zero but in some rows: their numbers, shape (R,), rising, and their values, shape (R, H)."""
-
-    rows: Tensor
-    values: Tensor
-
-    def dense(self, length: int) -> Tensor:
-        """Return it with its zeros, shape (length, H); its own values, where it has all rows."""
-        if len(self.rows) == length:
-            return self.values
-        return self.values.new_zeros(length, self.values.shape[1]).index_copy_(0, self.rows, self.values)
-
-    def part(self, first: int, last: int) -> RowGradient:
-        """Return the rows from number `first` of those it has to before `last`."""
-        return RowGradient(self.rows[first:last], self.values[first:last])
-
-    def whole(self) -> RowGradient:
-        """Return itself."""
-        return self
-
-
-class ByRows(Protocol):
-    """A gradient that is zero but in some rows, which are asked for by parts."""
-
-    @property
-    def rows(self) -> Tensor:
-        """Their numbers, shape (R,), rising."""
-
-    def part(self, first: int, last: int) -> RowGradient:
-        """Return the rows from number `first` of those it has to before `last`."""
-
-    def whole(self) -> RowGradient:
-        """Return all rows."""
-
-
-@dataclass(frozen=True)
-class RowProduct:
-    """Such a gradient as the product that it is, documents by word times what comes from above, shape (B, H).
-
-    As a whole it can be as large as the layer; taken by parts it need never be in memory at once, and each part is
-    still in a core's cache when it is used.
-    """
-
-    documents: WordMajor
-    upstream: Tensor
-
-    @property
-    def rows(self) -> Tensor:
-        """The numbers of the rows, shape (R,), rising."""
-        return self.documents.words
-
-    def part(self, first: int, last: int) -> RowGradient:
-        """Return the rows from number `first` of those it has to before `last`."""
-        counts = self.documents.counts
-        starts, places = counts.crow_indices()[first : last + 1], counts.col_indices()
-        begin, end = int(starts[0]), int(starts[-1])
-        values = sum_rows(self.upstream, places[begin:end], starts - begin, counts.values()[begin:end])
-        return RowGradient(self.rows[first:last], values)
-
-    def whole(self) -> RowGradient:
-        """Return all rows."""
-        return self.part(0, len(self.rows))
-
-
-@dataclass(frozen=True)
-class GradientBlock:
-    """The gradient of the rows from `start` to before `end`: a gradient's own from number `first` to before `last`."""
-
-    gradient: ByRows
-    first: int
-    last: int
-    start: int
-    end: int
-
-    def dense(self) -> Tensor:
-        """Return it with its zeros."""
-        part = self.gradient.part(self.first, self.last)
-        return RowGradient(part.rows - self.start, part.values).dense(self.end - self.start)
-
-
 def cut_rows(matrix: csr_matrix, start: int, end: int) -> Tensor:
     """Return some rows as a sparse tensor that shares the memory of `matrix`."""
     first, last = matrix.indptr[start], matrix.indptr[end]
@@ -197,57 +116,3 @@ def sum_rows(matrix: Tensor, rows: Tensor, starts: Tensor, factors: Tensor) -> T
             matrix, rows, starts, mode=0, per_sample_weights=factors, include_last_offset=True
         )[0]
     return result
-
-
-class FirstLayer(Protocol):
-    """``x @ weight + bias`` for documents x, laid out as its kind has them; its weight is not learned by autograd.
-
-    Attributes
-    ----------
-    gradient : RowGradient, RowProduct, WordGradient or None
-        That of the weight, left here by the backward pass.
-    """
-
-    weight: Tensor
-    bias: Tensor
-    gradient: Any
-
-    def __call__(self, documents: Any, by_word: Any) -> Tensor:
-        """Return the layer's output, shape (B, H); without `by_word` the weight gets no gradient."""
-
-
-class SparseLayer:
-    """``x @ weight + bias`` for sparse x, shape (B, V).
-
-    Parameters
-    ----------
-    weight : Tensor, shape (V, H)
-        Learned, but not through autograd: its gradient is left in `gradient` by the backward pass, rows only of the
-        words that occurred.
-    bias : Tensor, shape (H,)
-        Learned through autograd.
-    """
-
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
-        self.weight, self.bias = weight, bias
-        self.gradient: RowGradient | RowProduct | None = None
-
-    def __call__(self, documents: Tensor, by_word: WordMajor | None) -> Tensor:
-        """Return the layer's output, shape (B, H); without `by_word` the weight gets no gradient."""
-        return _SparseProduct.apply(self.bias, documents, by_word, self)  # type: ignore[no-any-return, no-untyped-call]
-
-
-class _SparseProduct(torch.autograd.Function):
-    @staticmethod
-    def forward(context: Any, bias: Tensor, documents: Tensor, by_word: WordMajor | None, layer: SparseLayer) -> Tensor:
-        context.by_word, context.layer = by_word, layer
-        output = multiply(documents, documents.values(), layer.weight)
-        with threads_for(output.numel()):
-            return output.add_(bias)
-
-    @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        upstream = gradients[0].contiguous()
-        if context.by_word is not None:
-            context.layer.gradient = RowProduct(context.by_word, upstream)
-        return upstream.sum(0), None, None, None

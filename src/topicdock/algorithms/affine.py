@@ -1,0 +1,79 @@
+"""The dense maps of a network, with their gradients in closed form: affine ones, and similarities of embeddings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from topicdock.algorithms.gradients import Apart, FactoredGradient
+from topicdock.algorithms.products import product
+from topicdock.algorithms.rectified import Reached, place, take
+
+
+def affine(block: Tensor, weight: Tensor, bias: Tensor, inputs: Reached, outputs: Reached | None = None) -> Tensor:
+    """Return ``block @ weight + bias`` for a weight (M, N) and a bias (N,), with its gradients.
+
+    Parameters
+    ----------
+    block : Tensor, shape (B, U)
+        Of the `inputs` among M units.
+    outputs : Reached, optional
+        Of the result's N, for which alone gradients will come; not asked, and so to be filled, before they do.
+    """
+    return _Affine.apply(block, weight, bias, inputs, outputs)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Affine(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        context: Any, block: Tensor, weight: Tensor, bias: Tensor, inputs: Reached, outputs: Reached | None
+    ) -> Tensor:
+        context.inputs, context.outputs, context.shape = inputs.units, outputs, weight.shape
+        weight = take(weight, 0, inputs.units)
+        context.save_for_backward(block, weight)
+        return product(block, weight, bias)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        block, weight = context.saved_tensors
+        upstream, (height, width) = gradients[0], context.shape
+        outputs = context.outputs.units if context.outputs else None
+        grad_bias = upstream.sum(0)
+        upstream, weight = take(upstream, 1, outputs), take(weight, 1, outputs)
+        grad_block, grad_weight = product(upstream, weight.t()), product(block.t(), upstream)
+        grad_weight = place(place(grad_weight, 1, outputs, width), 0, context.inputs, height)
+        return grad_block, grad_weight, grad_bias, None, None
+
+
+def similarities(left: Tensor, right: Tensor, apart: Apart | None = None) -> Tensor:
+    """Return ``left @ right.T``, shape (N, L), of rows (N, M) and (L, M), with the gradients that are asked for.
+
+    Parameters
+    ----------
+    apart : Apart, optional
+        Where the gradient of `left`, which then asks autograd for none, is put.
+    """
+    return _Similarities.apply(left, right, apart)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Similarities(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, left: Tensor, right: Tensor, apart: Apart | None) -> Tensor:
+        context.save_for_backward(left, right)
+        context.apart = apart
+        return product(left, right.t())
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        left, right = context.saved_tensors
+        upstream = gradients[0]
+        of_left, of_right, _ = context.needs_input_grad
+        if context.apart is not None:
+            context.apart.gradient = FactoredGradient(upstream, right.detach().clone())  # it is about to be updated
+        return (
+            product(upstream, right) if of_left else None,
+            product(upstream.t(), left) if of_right else None,
+            None,
+        )
