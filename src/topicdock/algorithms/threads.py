@@ -95,9 +95,11 @@ def side_by_side(tasks: Sequence[Callable[[], None]], numbers: int) -> None:
             task()
 
     helpers = [_helpers(_given_up.get() - 1).submit(work) for _ in range(others)]
+    token = _given_up.set(0)  # or what this thread does would take back the cores that the helpers are on
     try:
         work()
     finally:
+        _given_up.reset(token)
         wait(helpers)
     for helper in helpers:
         helper.result()
