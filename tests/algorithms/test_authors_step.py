@@ -72,13 +72,14 @@ def test_the_authors_settings_take_the_steps_that_the_authors_code_takes(
     gradients: dict[str, torch.Tensor] = {}
 
     def learn() -> None:
+        gradients.update({name: tensor.grad.clone() for name, tensor in weights.items() if tensor.grad is not None})
         layer, apart = trainer.network.encoder.first.gradient, trainer.network.words_apart
         assert layer is not None
         assert apart is not None
         assert apart.gradient is not None
-        gradients.update({name: tensor.grad.clone() for name, tensor in weights.items() if tensor.grad is not None})
         gradients["encoder_0_weight"] = layer.whole().dense(40)
         gradients["word_embeddings"] = apart.gradient.whole().dense(40)
+        assert gradients.keys() == weights.keys()
 
     monkeypatch.setattr(trainer, "add_priors", learn)
     for batch in batches:

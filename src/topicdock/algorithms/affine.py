@@ -9,18 +9,18 @@ from torch import Tensor
 
 from topicdock.algorithms.gradients import Apart, FactoredGradient
 from topicdock.algorithms.products import product
-from topicdock.algorithms.rectified import Reached, place, take
+from topicdock.algorithms.rectified import Reached, hold_back, place, rectify, take
 
 
 def affine(block: Tensor, weight: Tensor, bias: Tensor, inputs: Reached, outputs: Reached | None = None) -> Tensor:
-    """Return ``block @ weight + bias`` for a weight (M, N) and a bias (N,), with its gradients.
+    """Return ``block @ weight + bias`` for a weight (M, N) and a bias (N,), or relu of that, with its gradients.
 
     Parameters
     ----------
     block : Tensor, shape (B, U)
         Of the `inputs` among M units.
     outputs : Reached, optional
-        Of the result's N, for which alone gradients will come; not asked, and so to be filled, before they do.
+        The result is relu's, for the units among N that go on, which are put here.
     """
     return _Affine.apply(block, weight, bias, inputs, outputs)  # type: ignore[no-any-return, no-untyped-call]
 
@@ -32,19 +32,24 @@ class _Affine(torch.autograd.Function):
     ) -> Tensor:
         context.inputs, context.outputs, context.shape = inputs.units, outputs, weight.shape
         weight = take(weight, 0, inputs.units)
-        context.save_for_backward(block, weight)
-        return product(block, weight, bias)
+        output = product(block, weight, bias)
+        if outputs is None:
+            context.save_for_backward(block, weight)
+            return output
+        kept = rectify(output, outputs)
+        context.save_for_backward(block, weight, kept)
+        return kept
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        block, weight = context.saved_tensors
-        upstream, (height, width) = gradients[0], context.shape
-        outputs = context.outputs.units if context.outputs else None
-        grad_bias = upstream.sum(0)
-        upstream, weight = take(upstream, 1, outputs), take(weight, 1, outputs)
-        grad_block, grad_weight = product(upstream, weight.t()), product(block.t(), upstream)
-        grad_weight = place(place(grad_weight, 1, outputs, width), 0, context.inputs, height)
-        return grad_block, grad_weight, grad_bias, None, None
+        block, weight, *kept = context.saved_tensors
+        upstream, units, (height, width) = gradients[0], None, context.shape
+        if context.outputs is not None:
+            upstream, units = hold_back(upstream, *kept), context.outputs.units
+        grad_block = product(upstream, take(weight, 1, units).t())
+        grad_weight = product(block.t(), upstream)
+        grad_weight = place(place(grad_weight, 1, units, width), 0, context.inputs, height)
+        return grad_block, grad_weight, place(upstream.sum(0), 0, units, width), None, None
 
 
 def similarities(left: Tensor, right: Tensor, apart: Apart | None = None) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from topicdock.algorithms.device_batches import DeviceBatch, Entries
 from topicdock.algorithms.mixture import TINY
+from topicdock.algorithms.rectified import Reached
 
 
 @contextmanager
@@ -54,16 +55,20 @@ class WordGradient:
 
 
 class DenseLayer:
-    """``x @ weight + bias`` for documents on a device; parameters and gradient as those of ``SparseLayer``."""
+    """``x @ weight + bias``, or relu of that, for documents on a device; otherwise as ``SparseLayer``."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         self.weight, self.bias = weight, bias
         self.gradient: WordGradient | None = None
 
-    def __call__(self, documents: Entries, by_word: Entries | None) -> Tensor:
-        """Return the layer's output, shape (B, H); without `by_word` the weight gets no gradient."""
+    def __call__(self, documents: Entries, by_word: Entries | None, outputs: Reached | None = None) -> Tensor:
+        """Return the layer's output, shape (B, H); without `by_word` the weight gets no gradient.
+
+        With `outputs` it is relu's, for all units.
+        """
         learning = by_word is not None
-        return _DenseProduct.apply(self.bias, documents, learning, self)  # type: ignore[no-any-return, no-untyped-call]
+        result: Tensor = _DenseProduct.apply(self.bias, documents, learning, self)  # type: ignore[no-untyped-call]
+        return result if outputs is None else torch.relu(result)
 
 
 class _DenseProduct(torch.autograd.Function):

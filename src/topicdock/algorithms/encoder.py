@@ -29,10 +29,10 @@ from topicdock.algorithms.device_kernels import DenseLayer
 from topicdock.algorithms.exchange import total
 from topicdock.algorithms.first_layer import FirstLayer, SparseLayer
 from topicdock.algorithms.hosts import ALONE, Hosts
-from topicdock.algorithms.rectified import Reached, rectify, take
+from topicdock.algorithms.rectified import Reached, take
 
 _ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
-    "sigmoid": torch.sigmoid, "tanh": torch.tanh, "softplus": functional.softplus,
+    "relu": torch.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh, "softplus": functional.softplus,
     "leakyrelu": functional.leaky_relu, "elu": functional.elu, "selu": torch.selu,
 }  # fmt: skip
 
@@ -167,14 +167,15 @@ class Encoder:
 
     def posterior(self, batch: AnyBatch, *, training: bool) -> tuple[Tensor, Tensor]:
         """Return mu and logvar, each of shape (B, K)."""
-        reached = Reached()
-        hidden = self.first(batch.input, batch.input_by_word if training else None)
+        by_word = batch.input_by_word if training else None
+        hidden, reached = torch.empty(0), Reached()
         for layer in range(len(self.settings.layer_sizes)):
-            name, below = f"encoder_{layer}", reached
-            reached = Reached()
-            if layer:
-                hidden = self._affine(name, hidden, below, None if name in self.norms else reached)
-            hidden = self._activate(self._normalise(name, hidden, training), reached)
+            name, below, reached = f"encoder_{layer}", reached, Reached()
+            rectified = self.settings.activation == "relu" and name not in self.norms
+            outputs = reached if rectified else None
+            hidden = self._affine(name, hidden, below, outputs) if layer else self.first(batch.input, by_word, outputs)
+            if not rectified:
+                hidden = _ACTIVATIONS[self.settings.activation](self._normalise(name, hidden, training))
         if training and self.settings.dropout:
             hidden = self._drop(hidden, reached)
         mu, logvar = self._normalise("heads", self._affine("heads", hidden, reached), training).chunk(2, 1)
@@ -222,10 +223,6 @@ class Encoder:
             weight = torch.cat([_glorot(fan_in, fan_out, self._generator) for fan_out in fans_out], 1)
             bias = torch.zeros(sum(fans_out))
         self.weights[f"{name}_weight"], self.weights[f"{name}_bias"] = weight.requires_grad_(), bias.requires_grad_()
-
-    def _activate(self, block: Tensor, reached: Reached) -> Tensor:
-        activation = self.settings.activation
-        return rectify(block, reached) if activation == "relu" else _ACTIVATIONS[activation](block)
 
     def _affine(self, name: str, block: Tensor, inputs: Reached, outputs: Reached | None = None) -> Tensor:
         return affine(block, self.weights[f"{name}_weight"], self.weights[f"{name}_bias"], inputs, outputs)

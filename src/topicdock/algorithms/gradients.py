@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from topicdock.algorithms.products import product
+from topicdock.algorithms.rectified import place
 from topicdock.algorithms.sparse import WordMajor, sum_rows
 
 
@@ -50,7 +51,7 @@ class ByRows(Protocol):
 
 @dataclass(frozen=True)
 class RowProduct:
-    """Such a gradient as the product that it is, documents by word times what comes from above, shape (B, H).
+    """Such a gradient as the product that it is, documents by word times what comes from above, shape (B, U).
 
     As a whole it can be as large as the layer; taken by parts it need never be in memory at once, and each part is
     still in a core's cache when it is used.
@@ -58,6 +59,9 @@ class RowProduct:
 
     documents: WordMajor
     upstream: Tensor
+    width: int
+    columns: Tensor | None = None
+    """The U columns that `upstream` has, of so many; None are all."""
 
     @property
     def rows(self) -> Tensor:
@@ -70,7 +74,7 @@ class RowProduct:
         starts, places = counts.crow_indices()[first : last + 1], counts.col_indices()
         begin, end = int(starts[0]), int(starts[-1])
         values = sum_rows(self.upstream, places[begin:end], starts - begin, counts.values()[begin:end])
-        return RowGradient(self.rows[first:last], values)
+        return RowGradient(self.rows[first:last], place(values, 1, self.columns, self.width))
 
     def whole(self) -> RowGradient:
         """Return all rows."""

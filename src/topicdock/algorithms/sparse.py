@@ -110,6 +110,8 @@ def multiply(pattern: Tensor, values: Tensor, matrix: Tensor) -> Tensor:
 
 def sum_rows(matrix: Tensor, rows: Tensor, starts: Tensor, factors: Tensor) -> Tensor:
     """Return sums of rows of a matrix, (V, H), each times its factor; sum i is of those from ``starts[i]`` on."""
+    if not matrix.shape[1]:  # which torch refuses
+        return matrix.new_empty(len(starts) - 1, 0)
     result: Tensor
     with threads_for(len(rows) * matrix.shape[1] // _PER_NUMBER):
         result = torch.embedding_bag(
