@@ -224,6 +224,23 @@ def test_the_divergence_is_that_of_two_gaussians(variance: float) -> None:
     torch.testing.assert_close(Prior(variance).divergence(mu, logvar), expected)
 
 
+@pytest.mark.parametrize("variance", [1.0, 20.0])
+def test_a_draw_and_its_divergence_have_the_gradients_of_their_formulas(variance: float) -> None:
+    def plain(mu: torch.Tensor, logvar: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        theta = torch.softmax(mu + torch.exp(0.5 * logvar) * noise, 1)
+        return theta, Prior(variance).divergence(mu, logvar).sum()
+
+    given, noise, upstream = random(5, 6, seed=0).double(), random(5, 3, seed=2).double(), random(5, 3, seed=3).double()
+    found = []
+    for draw in (plain, lambda mu, logvar: Prior(variance).draw(mu, logvar, noise)):
+        block = given.clone().requires_grad_()  # whose halves, as the heads', are no blocks of their own
+        theta, divergence = draw(*block.chunk(2, 1))
+        ((theta * upstream).sum() + 0.7 * divergence).backward()  # type: ignore[no-untyped-call]
+        found.append((theta, divergence, block.grad))
+    for own, other in zip(found[1], found[0], strict=True):
+        torch.testing.assert_close(own, other)
+
+
 def test_the_laplace_approximation_is_that_of_the_paper() -> None:
     alpha, topics = 0.02, 50
     assert Prior.laplace(alpha, topics).variance == pytest.approx(

@@ -257,9 +257,8 @@ class VariationalTrainer:
         self._generator.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
         self._exchange.begin(batch)
         mu, logvar = self.network.posterior(batch, training=True)
-        theta = torch.softmax(mu + torch.exp(0.5 * logvar) * self._draw_noise(mu.shape), 1)
+        theta, kl = self._prior.draw(mu, logvar, self._draw_noise(mu.shape))
         recon, price = self.network.reconstruct(theta, batch)
-        kl = self._prior.divergence(mu, logvar).sum()
         total = recon + kl if price is None else recon + kl + price
         (total / size).backward()  # type: ignore[no-untyped-call]
         figures = self._figures(recon, kl, batch)
