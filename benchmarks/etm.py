@@ -1,15 +1,17 @@
 """ETM with its authors' settings, beside their architecture in plain dense PyTorch: speed and memory in one run.
 
-    scripts/benchmark etm --data DIR [--topics K] [--rounds N] [--steps N] [--poisson] [--numpyro PYTHON]
+    scripts/benchmark etm --data DIR [--topics K] [--rounds N] [--steps N] [--poisson]
+                          [--numpyro PYTHON [--package] | --authors CHECKOUT]
 
-DIR holds train.npz, a scipy CSR matrix of counts. Each of the two runs in a process of its own, in turn, A B A B, and
+DIR holds train.npz, a scipy CSR matrix of counts. Each of these runs in a process of its own, in turn, A B A B, and
 the median of the ratios is what to quote; on a machine with other work that of documents by second of processor time,
 which waiting for others does not add to. Memory is the process's largest, and what fitting added to it. Both see the
 authors' settings: two layers of 800, embeddings of 300 learned, batches of 1,000, Adam at 0.005, weight decay 1.2e-6.
-With --numpyro, the path of an interpreter that has NumPyro and flax, the other is `benchmarks/numpyro_etm.py`, and ours
-has its settings: a Poisson likelihood and given embeddings of 300, kept; and the two log-likelihoods of 200 documents
-are told, at the same theta and as means over samples of the same posterior. What each finds is compared by
-`scripts/benchmark quality`.
+With --authors, a clone of their repository, the other is their own code (`benchmarks/authors_etm.py`). With --numpyro,
+the path of an interpreter that has NumPyro and flax, it is `benchmarks/numpyro_etm.py`, and ours has its settings: a
+Poisson likelihood and given embeddings of 300, kept; and the two log-likelihoods of 200 documents are told, at the same
+theta and as means over samples of the same posterior. With --package besides, it is poisson-topicmodels itself, which
+the interpreter then has. What each finds is compared by `scripts/benchmark quality`.
 """
 
 # ruff: noqa: T201 - a benchmark's result is what it prints
@@ -27,19 +29,19 @@ import tempfile
 import time
 from pathlib import Path
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 import numpy as np
 import torch
 from scipy.sparse import csr_matrix, load_npz
 
+from benchmarks import ENVIRONMENT
 from topicdock.algorithms.survey import Survey
 from topicdock.corpus.documents import as_documents
 
 _COMPARED, _SAMPLES = 200, 400
 """Documents and samples of the comparison of log-likelihoods."""
 _COLUMNS = ("rate", "rate of processor", "peak", "added")
-OURS, DENSE, NUMPYRO, PLAIN = "topicdock", "plain dense PyTorch", "NumPyro", "topicdock, plain call"
+OURS, PLAIN = "topicdock", "topicdock, plain call"
+DENSE, AUTHORS, NUMPYRO, PACKAGE = "plain dense PyTorch", "the authors' code", "NumPyro", "poisson-topicmodels"
 
 
 def main() -> None:
@@ -52,13 +54,16 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--poisson", action="store_true")
     parser.add_argument("--numpyro", default="", metavar="PYTHON")
+    parser.add_argument("--package", action="store_true", help="with --numpyro: poisson-topicmodels itself")
+    parser.add_argument("--authors", default="", metavar="CHECKOUT")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         torch.set_num_threads(arguments.threads)
         print(json.dumps(_theirs(arguments) if arguments.one == DENSE else _ours(arguments)))
         return
-    names = (NUMPYRO if arguments.numpyro else DENSE, OURS, PLAIN)
+    numpyro = PACKAGE if arguments.package else NUMPYRO
+    names = (numpyro if arguments.numpyro else AUTHORS if arguments.authors else DENSE, OURS, PLAIN)
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     for _ in range(arguments.rounds):
         for name in names:
@@ -80,18 +85,23 @@ def main() -> None:
             )
             spread = f"from {ratios[0]:.2f} to {ratios[-1]:.2f}"
             print(f"{name}, ratio of {column}: {statistics.median(ratios):.2f} ({spread})")
-    if arguments.numpyro:
+    if arguments.numpyro and not arguments.package:
         _compare_likelihoods(arguments)
 
 
 def _run(name: str, arguments: argparse.Namespace) -> dict[str, float]:
     given = ["--data", str(arguments.data), "--topics", str(arguments.topics), "--steps", str(arguments.steps)]
-    if name == NUMPYRO:
-        command = [arguments.numpyro, "-m", "benchmarks.numpyro_etm", *given]
+    threads = ["--threads", str(arguments.threads)]
+    if name in (NUMPYRO, PACKAGE):
+        command = [arguments.numpyro, "-m", "benchmarks.numpyro_etm", *given, *["--package"] * (name == PACKAGE)]
+    elif name == AUTHORS:
+        command = [sys.executable, "-m", "benchmarks.authors_etm", "--checkout", arguments.authors, *given, *threads]
     else:
-        command = [sys.executable, "-m", "benchmarks.etm", *given, "--threads", str(arguments.threads), "--one", name]
+        command = [sys.executable, "-m", "benchmarks.etm", *given, *threads, "--one", name]
         command += ["--poisson"] * arguments.poisson + ["--numpyro", arguments.numpyro] * bool(arguments.numpyro)
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    # What others wrote runs as whoever installs it would run it.
+    environment = ENVIRONMENT if name in (NUMPYRO, PACKAGE, AUTHORS) else None
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if result.returncode:
         raise SystemExit(f"{name} failed:\n{result.stderr}")
     measured: dict[str, float] = json.loads(result.stdout.strip().splitlines()[-1])
@@ -113,11 +123,12 @@ def _ours(arguments: argparse.Namespace) -> dict[str, float]:
 
     counts = _read(arguments.data)
     before = _peak()
+    steps = min(arguments.steps, counts.shape[0] // 1000)  # of an epoch
     given = {
         "num_topics": arguments.topics, "feature_dim": counts.shape[1],
         "recipe": "topicdock" if arguments.one == PLAIN else "authors",
         "likelihood": "poisson" if arguments.poisson or arguments.numpyro else "multinomial",
-        "sub_sample": min(1.0, arguments.steps * 1000 / counts.shape[0]),
+        "sub_sample": steps * 1000 / counts.shape[0],  # whole batches, as the others take
     }  # fmt: skip
     hyperparameters = ETMHyperparameters.parse(given)
     vectors = None
@@ -128,10 +139,12 @@ def _ours(arguments: argparse.Namespace) -> dict[str, float]:
         as_documents(counts), Survey.of(counts), hyperparameters, hyperparameters.plan(counts.shape[0]), vectors
     )
     trainer.train_epoch()
+    documents = 0
     started, busy = time.perf_counter(), time.process_time()
-    losses = trainer.train_epoch()
+    for _ in range(round(arguments.steps / steps)):
+        losses = trainer.train_epoch()
+        documents += 0 if losses is None else losses.documents
     seconds, busy = time.perf_counter() - started, time.process_time() - busy
-    documents = 0 if losses is None else losses.documents
     return _figures(documents, seconds, busy, before)
 
 

@@ -15,14 +15,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import statistics
 import time
 from pathlib import Path
 from typing import Any
 from unittest import mock
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import torch

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import click
 
+from topicdock.cli.openmp import settle_openmp
 from topicdock.contract.failure import STOPPED
 
 _PATH = click.Path(path_type=Path)
@@ -43,14 +44,12 @@ def train(
     topicdock train --data data --output model --num-topics 20
     topicdock train --data data --output model --algorithm etm --num-topics 50 --epochs 30
     """
+    settle_openmp(os.environ)
     if data is not None or output is not None:
         _train_here(data, output, algorithm, num_topics, arguments)
     # The first process of a container ignores SIGTERM unless it says otherwise; the job takes over once it runs.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
     print("Docker entrypoint called with argument(s):", " ".join(("train", *arguments)), flush=True)
-    # Idle OpenMP threads that spin take whole cores from those that work, a factor of ten where cores are shared; torch
-    # reads this when it is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from topicdock.training import train as run
 
     _exit(run(os.environ))
