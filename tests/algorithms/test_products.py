@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from topicdock.algorithms import products
-from topicdock.algorithms.products import product
+from topicdock.algorithms.products import product, product_of_transposed
 
 
 def random(*shape: int, seed: int) -> torch.Tensor:
@@ -39,3 +39,9 @@ def test_a_product_is_that_of_the_matrices_however_they_are_laid_out(rows: int, 
 def test_a_bias_is_added_to_every_row_of_a_product() -> None:
     left, right, bias = random(7, 19, seed=0), random(19, 45, seed=1), random(45, seed=2)
     torch.testing.assert_close(product(left, right, bias), left @ right + bias)
+
+
+@pytest.mark.parametrize(("left", "right"), [(45, 19), (19, 45), (45, 0), (0, 19)])
+def test_a_product_of_a_transposed_matrix_is_that_whichever_is_wider(left: int, right: int) -> None:
+    first, second = random(30, left, seed=0), random(30, right, seed=1)
+    torch.testing.assert_close(product_of_transposed(first, second), first.t() @ second)

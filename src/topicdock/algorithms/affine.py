@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from topicdock.algorithms.gradients import Apart, FactoredGradient
-from topicdock.algorithms.products import product
+from topicdock.algorithms.products import product, product_of_transposed
 from topicdock.algorithms.rectified import Reached, hold_back, place, rectify, take
 
 
@@ -47,7 +47,7 @@ class _Affine(torch.autograd.Function):
         if context.outputs is not None:
             upstream, units = hold_back(upstream, *kept), context.outputs.units
         grad_block = product(upstream, take(weight, 1, units).t())
-        grad_weight = product(block.t(), upstream)
+        grad_weight = product_of_transposed(block, upstream)
         grad_weight = place(place(grad_weight, 1, units, width), 0, context.inputs, height)
         return grad_block, grad_weight, place(upstream.sum(0), 0, units, width), None, None
 

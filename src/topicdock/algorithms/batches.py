@@ -191,10 +191,12 @@ def _prepare(
     by_word = _take(places, shown, bounds) if places and seen is predicted else group_by_word(shown, bounds)
     documents, vocabulary_size = predicted.shape
     starts = predicted.indptr.astype(np.int64)
-    rows = np.repeat(np.arange(documents, dtype=np.int64), np.diff(starts))
-    lengths = np.bincount(rows, predicted.data, documents).astype(np.float32)
     shares, positions = np.empty(0, np.float32), np.empty(0, np.int64)
-    if not places:
+    if places:
+        lengths = (predicted @ np.ones(vocabulary_size)).astype(np.float32)
+    else:
+        rows = np.repeat(np.arange(documents, dtype=np.int64), np.diff(starts))
+        lengths = np.bincount(rows, predicted.data, documents).astype(np.float32)
         shares, positions = predicted.data / lengths.take(rows), rows * vocabulary_size + predicted.indices
     batches = []
     own_places: Sequence[WordMajor | None] = places or [None] * len(by_word)

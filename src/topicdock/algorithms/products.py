@@ -24,6 +24,16 @@ def product(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
         return _multiply(left, right, bias)
 
 
+def product_of_transposed(left: Tensor, right: Tensor) -> Tensor:
+    """Return ``left.T @ right``, shape (M, L), of matrices (N, M) and (N, L); nothing is noted for autograd.
+
+    The narrower of the two is laid out anew, which oneDNN would ask of the first.
+    """
+    if left.shape[1] > right.shape[1]:
+        return product(right.t(), left).t()
+    return product(left.t(), right)
+
+
 def _multiply(left: Tensor, right: Tensor, bias: Tensor | None) -> Tensor:
     empty = not (left.numel() and right.numel())  # which oneDNN refuses
     if _ONEDNN and left.dtype == torch.float32 and left.device.type == "cpu" and not empty:
