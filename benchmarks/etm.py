@@ -39,6 +39,8 @@ from topicdock.corpus.documents import as_documents
 
 _COMPARED, _SAMPLES = 200, 400
 """Documents and samples of the comparison of log-likelihoods."""
+NUMPYRO_SCRIPT = str(Path(__file__).with_name("numpyro_etm.py"))
+"""By its path: an interpreter that has NumPyro has no topicdock."""
 _COLUMNS = ("rate", "rate of processor", "peak", "added")
 OURS, PLAIN = "topicdock", "topicdock, plain call"
 DENSE, AUTHORS, NUMPYRO, PACKAGE = "plain dense PyTorch", "the authors' code", "NumPyro", "poisson-topicmodels"
@@ -93,7 +95,7 @@ def _run(name: str, arguments: argparse.Namespace) -> dict[str, float]:
     given = ["--data", str(arguments.data), "--topics", str(arguments.topics), "--steps", str(arguments.steps)]
     threads = ["--threads", str(arguments.threads)]
     if name in (NUMPYRO, PACKAGE):
-        command = [arguments.numpyro, "-m", "benchmarks.numpyro_etm", *given, *["--package"] * (name == PACKAGE)]
+        command = [arguments.numpyro, NUMPYRO_SCRIPT, *given, *["--package"] * (name == PACKAGE)]
     elif name == AUTHORS:
         command = [sys.executable, "-m", "benchmarks.authors_etm", "--checkout", arguments.authors, *given, *threads]
     else:
@@ -180,7 +182,7 @@ def _compare_likelihoods(arguments: argparse.Namespace) -> None:
 
         theta, beta = draw(), torch.softmax(network.logits(), 0).t()
         np.savez(f"{folder}/given.npz", counts=counts.toarray(), theta=theta, beta=beta, mu=mu, logvar=logvar)
-        command = [arguments.numpyro, "-m", "benchmarks.numpyro_etm", "--likelihood", f"{folder}/given.npz"]
+        command = [arguments.numpyro, NUMPYRO_SCRIPT, "--likelihood", f"{folder}/given.npz"]
         theirs = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         same = -float(network.reconstruct(theta, documents)[0])
         samples = np.array([-float(network.reconstruct(draw(), documents)[0]) for _ in range(_SAMPLES)])

@@ -2,7 +2,7 @@
 
 Run by an interpreter of its own, `pip install numpyro flax scipy`, since none of these is needed by topicdock:
 
-    PYTHON -m benchmarks.numpyro_etm --data DIR --topics K --steps N [--package]
+    PYTHON benchmarks/numpyro_etm.py --data DIR --topics K --steps N [--package]
 
 With --package it is poisson-topicmodels itself that trains (`pip install poisson-topicmodels`, which pins NumPyro 0.15
 and jax 0.4), by its own `train_step` on documents that it keeps as a dense array, its first steps not counted.

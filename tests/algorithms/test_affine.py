@@ -14,7 +14,7 @@ from topicdock.algorithms.affine import affine, similarities
 from topicdock.algorithms.batches import Batch
 from topicdock.algorithms.first_layer import SparseLayer
 from topicdock.algorithms.gradients import Apart, ByRows
-from topicdock.algorithms.products import product
+from topicdock.algorithms.products import product, product_of_transposed
 from topicdock.algorithms.rectified import Reached, rectify
 
 UNITS, WIDTH = 64, 40
@@ -48,7 +48,7 @@ def test_an_affine_map_has_the_gradients_of_its_formula(relu: bool) -> None:
 def test_units_that_no_document_reaches_are_left_out_and_nothing_changes(
     used: int, multiple: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two layers of relu and a third without it, of whose products the numbers of what is summed over are counted."""
+    """Two layers of relu and a third without it, of whose products the units are counted."""
     monkeypatch.setattr(rectified, "_LARGE", 1)
     monkeypatch.setattr(rectified, "_MULTIPLE", multiple)
     sizes: list[int] = []
@@ -57,7 +57,12 @@ def test_units_that_no_document_reaches_are_left_out_and_nothing_changes(
         sizes.append(left.shape[1])
         return product(left, right, bias)
 
+    def counted_of_transposed(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        sizes.append(left.shape[1])
+        return product_of_transposed(left, right)
+
     monkeypatch.setattr("topicdock.algorithms.affine.product", counted)
+    monkeypatch.setattr("topicdock.algorithms.affine.product_of_transposed", counted_of_transposed)
     counts = random_counts(9, 30)
     documents = Batch.of(counts, "frequencies")
     tensors = [
@@ -80,7 +85,7 @@ def test_units_that_no_document_reaches_are_left_out_and_nothing_changes(
     for tensor, other in zip(ours[1:], plain[1:], strict=True):
         torch.testing.assert_close(tensor.grad, other.grad)
     units = math.ceil(used / multiple) * multiple
-    assert sizes == [units, 20, 5, 9, 20, 9]  # forwards; of outputs and documents, backwards
+    assert sizes == [units, 20, 5, 20, 20, units]  # forwards; of outputs and inputs, backwards
     assert above.units is not None
     assert above.units.tolist() == sorted(above.units.tolist())
     assert (below.units is None) == (used == UNITS)
