@@ -136,9 +136,9 @@ class EmbeddedNetwork:
             recon = recon + len(batch) + torch.lgamma(batch.values + 1).sum()
         if not torch.is_grad_enabled():
             return recon, None
-        price = theta.new_zeros(())
         if not (self._prices.exclusivity or self._prices.balance):
             return recon, None
+        price = theta.new_zeros(())
         shares = mean(self._hosts, theta)
         if self._prices.exclusivity:
             self._usage.lerp_(shares.detach(), _USAGE_MOMENTUM)

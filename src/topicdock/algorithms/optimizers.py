@@ -27,8 +27,8 @@ from topicdock.algorithms.threads import side_by_side, threads_for
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 """Adam's."""
-_CACHED_NUMBERS = 1 << 18
-"""Numbers in the rows of a first layer that are updated at a time: with moments and gradient in a core's cache."""
+_CACHED_NUMBERS = 1 << 19
+"""Numbers in the rows of a first layer that are updated at a time: with moments and gradient near a core, and few."""
 
 
 @dataclass(frozen=True)
