@@ -11,26 +11,22 @@ from __future__ import annotations
 
 import csv
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, issparse
 
 from topicdock.artifact import load_model, save_model
-from topicdock.corpus.bag_of_words import assemble
 from topicdock.corpus.documents import as_documents
-from topicdock.corpus.vector_files import read_vector_file
-from topicdock.corpus.word_vectors import WordVectors
+from topicdock.corpus.from_python import Embeddings, check_has_words, documents_from, vectors_from
 from topicdock.errors import CustomerError
 from topicdock.evaluation import halve, perplexity
 from topicdock.model import EmbeddedTopicModel, TopicModel
 from topicdock.spec.registry import choose_algorithm
 
 Floats = NDArray[np.float32]
-Embeddings = WordVectors | Mapping[str, Sequence[float]] | NDArray[Any] | str | Path
 
 
 class TopicEstimator:
@@ -99,9 +95,9 @@ class TopicEstimator:
         AlgorithmError
             The loss left the finite numbers.
         """
-        documents = _as_counts(counts, "counts")
-        held_out = None if validation is None else _as_counts(validation, "validation", documents.shape[1])
-        _check_has_words(documents, "counts")
+        documents = documents_from(counts, "counts")
+        held_out = None if validation is None else documents_from(validation, "validation", documents.shape[1])
+        check_has_words(documents, "counts")
         words = None if vocabulary is None else tuple(map(str, vocabulary))
         if words is not None and len(words) != documents.shape[1]:
             raise CustomerError(
@@ -121,7 +117,7 @@ class TopicEstimator:
             given.setdefault("mini_batch_size", documents.shape[0])
         extra: dict[str, Any] = {}
         if specification.takes_word_vectors:
-            extra["word_vectors"] = _as_vectors(embeddings, words, documents.shape[1])
+            extra["word_vectors"] = vectors_from(embeddings, words, documents.shape[1])
         elif embeddings is not None:
             raise CustomerError(f"{self.algorithm} takes no embeddings", todo="fit topicdock.ETM, or leave them out")
         hyperparameters = specification.hyperparameters.parse(given)
@@ -137,7 +133,7 @@ class TopicEstimator:
 
     def transform(self, counts: Any) -> Floats:
         """Return the topic proportions of documents, shape (D, K)."""
-        return self._model.transform(_as_counts(counts, "counts", self._model.feature_dim))
+        return self._model.transform(documents_from(counts, "counts", self._model.feature_dim))
 
     def fit_transform(self, counts: Any, y: object = None, **options: Any) -> Floats:
         """Fit to documents and return their topic proportions; `options` as for :meth:`fit`."""
@@ -167,18 +163,18 @@ class TopicEstimator:
         held_out : the same, optional
             What is predicted; by default `counts` is divided into two random halves.
         """
-        seen = _as_counts(counts, "counts", self._model.feature_dim)
+        seen = documents_from(counts, "counts", self._model.feature_dim)
         if held_out is None:
             seen, unseen = halve(seen, seed)
         else:
-            unseen = _as_counts(held_out, "held_out", self._model.feature_dim)
-        _check_has_words(unseen, "what is to be predicted")
+            unseen = documents_from(held_out, "held_out", self._model.feature_dim)
+        check_has_words(unseen, "what is to be predicted")
         return perplexity(self._model.word_log_probabilities, self._model.transform(seen), unseen)
 
     def score(self, counts: Any, y: object = None) -> float:
         """Return the mean log probability of a word, in nats, given its document's topic proportions."""
-        documents = _as_counts(counts, "counts", self._model.feature_dim)
-        _check_has_words(documents, "counts")
+        documents = documents_from(counts, "counts", self._model.feature_dim)
+        check_has_words(documents, "counts")
         model = self._model
         return -float(np.log(perplexity(model.word_log_probabilities, model.transform(documents), documents)))
 
@@ -267,64 +263,3 @@ class ETM(TopicEstimator):
 
     def _named(self, found: list[tuple[int, float]]) -> list[tuple[str, float]]:
         return [(self._model.word(word), cosine) for word, cosine in found]
-
-
-def _as_counts(given: Any, name: str, feature_dim: int | None = None) -> csr_matrix:
-    """Return documents as checked word counts, shape (D, V)."""
-    try:
-        matrix = csr_matrix(given) if issparse(given) else csr_matrix(np.atleast_2d(np.asarray(given, np.float64)))
-    except (TypeError, ValueError) as error:
-        raise CustomerError("documents must be a matrix of word counts", where=name, got=str(error)[:100]) from error
-    if feature_dim is not None and matrix.shape[1] != feature_dim:
-        raise CustomerError(
-            "the documents have another vocabulary than the model",
-            where=name,
-            got=f"{matrix.shape[1]} columns",
-            allowed=f"{feature_dim} columns",
-        )
-    lengths = np.diff(matrix.indptr)
-    return assemble(matrix.data, matrix.indices, lengths, matrix.shape[1], lambda row: f"{name}, row {row}")
-
-
-def _check_has_words(documents: csr_matrix, name: str) -> None:
-    if not documents.nnz:
-        raise CustomerError("there is not a single word", where=name, got=f"{documents.shape[0]} empty documents")
-
-
-def _as_vectors(given: Embeddings | None, words: Sequence[str] | None, feature_dim: int) -> WordVectors | None:
-    if given is None or isinstance(given, WordVectors):
-        vectors = given
-    elif isinstance(given, str | Path):
-        vectors = read_vector_file(Path(given), words, feature_dim)
-    elif isinstance(given, Mapping):
-        if words is None:
-            raise CustomerError("embeddings by word need the vocabulary", where="embeddings", todo="pass vocabulary=")
-        known = np.array([word in given for word in words])
-        size = next((len(given[word]) for word in words if word in given), 0)
-        rows = [given.get(word, np.zeros(size)) for word in words]
-        if any(len(row) != size for row in rows):
-            raise CustomerError("all vectors must be of one length", where="embeddings")
-        vectors = WordVectors(_as_floats(rows), known)
-    else:
-        vectors = WordVectors(_as_floats(given), np.ones(len(given), bool))
-    if vectors is None:
-        return None
-    shape = vectors.vectors.shape
-    if len(shape) != 2 or shape[0] != feature_dim or shape[1] < 1 or not vectors.known.any():
-        raise CustomerError(
-            "the embeddings do not fit the documents",
-            where="embeddings",
-            got=f"shape {shape}, {int(vectors.known.sum())} words known",
-            allowed=f"a vector for each of {feature_dim} words, some of them at least known",
-        )
-    if not np.isfinite(vectors.vectors[vectors.known]).all():
-        raise CustomerError("the embeddings hold numbers that are not finite", where="embeddings")
-    return vectors
-
-
-def _as_floats(rows: Any) -> Floats:
-    try:
-        with np.errstate(over="ignore"):  # what overflows is found by the check that all is finite
-            return np.asarray(rows, np.float32)
-    except (TypeError, ValueError) as error:
-        raise CustomerError("embeddings must be numbers", where="embeddings", got=str(error)[:100]) from error
