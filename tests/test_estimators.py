@@ -126,6 +126,30 @@ def test_words_that_a_mapping_lacks_are_drawn() -> None:
     assert model.word_embeddings[3].any()
 
 
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("count", [1 << 25, 1e19, 3e38])
+def test_counts_too_large_to_be_exact_are_refused_where_they_are_learned_from(
+    estimator: type[TopicEstimator], count: float
+) -> None:
+    counts = COUNTS.toarray().astype(np.float64)
+    counts[7, 3] = count
+    with pytest.raises(CustomerError, match=r"counts, row 7: a word count is too large.*up to 16777216"):
+        small(estimator).fit(counts)
+    with pytest.raises(CustomerError, match="validation, row 7: a word count is too large"):
+        small(estimator).fit(COUNTS, validation=counts)
+    counts[7, 3] = 1 << 24
+    assert np.isfinite(small(estimator).fit(counts).beta).all()
+
+
+def test_they_are_refused_where_documents_are_divided_and_else_answered(etm: topicdock.ETM) -> None:
+    counts = COUNTS.toarray().astype(np.float64)
+    counts[7, 3] = 1e19
+    with pytest.raises(CustomerError, match="counts, row 7: a word count is too large"):
+        etm.perplexity(counts)
+    assert np.isfinite(etm.transform(counts)).all()
+    assert np.isfinite(etm.perplexity(counts, COUNTS))
+
+
 @pytest.mark.parametrize(
     ("embeddings", "vocabulary", "message"),
     [

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from topicdock.artifact import load_model, save_model
 from topicdock.corpus.documents import as_documents
-from topicdock.corpus.from_python import Embeddings, check_has_words, documents_from, vectors_from
+from topicdock.corpus.from_python import Embeddings, check_has_words, documents_from, exact_documents_from, vectors_from
 from topicdock.errors import CustomerError
 from topicdock.evaluation import halve, perplexity
 from topicdock.model import EmbeddedTopicModel, TopicModel
@@ -95,8 +95,8 @@ class TopicEstimator:
         AlgorithmError
             The loss left the finite numbers.
         """
-        documents = documents_from(counts, "counts")
-        held_out = None if validation is None else documents_from(validation, "validation", documents.shape[1])
+        documents = exact_documents_from(counts, "counts")
+        held_out = None if validation is None else exact_documents_from(validation, "validation", documents.shape[1])
         check_has_words(documents, "counts")
         words = None if vocabulary is None else tuple(map(str, vocabulary))
         if words is not None and len(words) != documents.shape[1]:
@@ -163,10 +163,10 @@ class TopicEstimator:
         held_out : the same, optional
             What is predicted; by default `counts` is divided into two random halves.
         """
-        seen = documents_from(counts, "counts", self._model.feature_dim)
         if held_out is None:
-            seen, unseen = halve(seen, seed)
+            seen, unseen = halve(exact_documents_from(counts, "counts", self._model.feature_dim), seed)
         else:
+            seen = documents_from(counts, "counts", self._model.feature_dim)
             unseen = documents_from(held_out, "held_out", self._model.feature_dim)
         check_has_words(unseen, "what is to be predicted")
         return perplexity(self._model.word_log_probabilities, self._model.transform(seen), unseen)

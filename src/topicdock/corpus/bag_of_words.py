@@ -20,6 +20,9 @@ from topicdock.errors import CustomerError
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
+LARGEST_COUNT = 1 << 24
+"""The largest up to which float32 holds every integer; where nothing is learned from a count, it may be larger."""
+
 MOST_DIMENSIONS = 64
 """So many dimensions of two and more are larger than any vocabulary."""
 
@@ -88,6 +91,19 @@ def assemble(
             allowed=f"at most {FLOAT32_MAX:.4g}",
         )
     return bag
+
+
+def check_exact(bag: csr_matrix, name_document: Callable[[int], str]) -> None:
+    """Raise a CustomerError, which names the document, where a count (D, V) is larger than what is held exactly."""
+    if bag.nnz and bag.data.max() > LARGEST_COUNT:
+        place = int(np.argmax(bag.data))
+        raise CustomerError(
+            "a word count is too large to be exact",
+            where=name_document(int(np.searchsorted(bag.indptr, place, "right")) - 1),
+            got=f"{bag.data[place]:g}",
+            allowed=f"counts up to {LARGEST_COUNT}",
+            todo="send the number of times each word occurs in the document",
+        )
 
 
 def assemble_dense(rows: NDArray[np.generic], feature_dim: int, name_document: Callable[[int], str]) -> csr_matrix:

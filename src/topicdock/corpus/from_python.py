@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, issparse
 
-from topicdock.corpus.bag_of_words import assemble
+from topicdock.corpus.bag_of_words import assemble, check_exact
 from topicdock.corpus.vector_files import read_vector_file
 from topicdock.corpus.word_vectors import WordVectors
 from topicdock.errors import CustomerError
@@ -40,6 +40,13 @@ def documents_from(given: Any, name: str, feature_dim: int | None = None) -> csr
         )
     lengths = np.diff(matrix.indptr)
     return assemble(matrix.data, matrix.indices, lengths, matrix.shape[1], lambda row: f"{name}, row {row}")
+
+
+def exact_documents_from(given: Any, name: str, feature_dim: int | None = None) -> csr_matrix:
+    """Return documents as :func:`documents_from` does, whose counts are as exact as learning and dividing need them."""
+    documents = documents_from(given, name, feature_dim)
+    check_exact(documents, lambda row: f"{name}, row {row}")
+    return documents
 
 
 def check_has_words(documents: csr_matrix, name: str) -> None:

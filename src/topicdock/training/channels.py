@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix
 
 from topicdock.contract.config import ChannelConfig
 from topicdock.contract.pipe import open_pipe
+from topicdock.corpus.bag_of_words import check_exact
 from topicdock.corpus.documents import Documents, share
 from topicdock.corpus.files import read_blocks
 from topicdock.corpus.media_types import RECORDIO, MediaType, parse_media_type
@@ -27,7 +28,6 @@ PIPE = "Pipe"
 MODES = ("File", "FastFile", PIPE)
 _SHARE_OF_MEMORY = 4
 """One in so many bytes of memory is for documents: putting them together takes as much again, and there are models."""
-_LARGEST_COUNT = 1 << 24  # the largest up to which float32 holds every integer
 _logger = logging.getLogger(__name__)
 
 
@@ -176,15 +176,7 @@ class _Seen:
 
     def passing(self, blocks: Iterable[csr_matrix]) -> Iterator[csr_matrix]:
         for block in blocks:
-            if block.nnz and block.data.max() > _LARGEST_COUNT:
-                row = int(np.searchsorted(block.indptr, int(np.argmax(block.data)), "right"))
-                raise CustomerError(
-                    "a word count is too large to be exact",
-                    where=f"document {self.documents + row} of all its files",
-                    got=f"{block.data.max():g}",
-                    allowed=f"counts up to {_LARGEST_COUNT}",
-                    todo="send the number of times each word occurs in the document",
-                )
+            check_exact(block, lambda row: f"document {self.documents + row + 1} of all its files")
             self.documents += block.shape[0]
             self.words += float(block.data.sum(dtype=np.float64))
             yield block
