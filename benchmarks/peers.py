@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -130,6 +131,25 @@ def _dense_etm(counts: csr_matrix, topics: int, seed: int) -> Fitted:
     return _mixture(model.beta().detach().numpy(), transform, documents)
 
 
+def _authors_etm(counts: csr_matrix, topics: int, seed: int) -> Fitted:
+    import torch
+
+    from benchmarks.authors_etm import BATCH, EPOCHS, create, lay_out, learn
+
+    torch.manual_seed(seed)
+    model = create(counts.shape[1], topics)
+    steps = EPOCHS * -(-counts.shape[0] // BATCH)
+    documents = sum(islice(learn(*lay_out(counts), model), steps))
+    model.eval()
+
+    def transform(part: csr_matrix) -> Floats:
+        with torch.no_grad():
+            dense = torch.from_numpy(part.toarray())
+            return np.asarray(model.get_theta(dense / dense.sum(1, keepdim=True))[0].numpy())
+
+    return _mixture(model.get_beta().detach().numpy(), transform, documents)
+
+
 def _sklearn(counts: csr_matrix, topics: int, seed: int) -> Fitted:
     from sklearn.decomposition import LatentDirichletAllocation
 
@@ -190,6 +210,7 @@ LIBRARIES = {
     "topicdock ETM": Library(("topicdock.algorithms.etm",), _etm("topicdock")),
     "topicdock ETM by the authors' settings": Library(("topicdock.algorithms.etm",), _etm("authors")),
     "dense PyTorch ETM": Library(("torch", "benchmarks.dense_etm"), _dense_etm),
+    "the authors' ETM": Library(("torch", "etm"), _authors_etm),  # PYTHONPATH=CHECKOUT, see benchmarks/authors_etm.py
     "scikit-learn LDA": Library(("sklearn.decomposition",), _sklearn),
     "gensim LDA": Library(("gensim.models",), _gensim),
     "tomotopy LDA": Library(("tomotopy",), _tomotopy),
