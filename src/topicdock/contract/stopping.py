@@ -23,7 +23,7 @@ class StopRequest:
         self.requested = False
         self.raised = False
         """Whether a request has raised :class:`Stopped`."""
-        self._deferred = False
+        self._deferred = self._held = False
 
     @contextmanager
     def listening(self) -> Iterator[StopRequest]:
@@ -35,6 +35,17 @@ class StopRequest:
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold a request back while the block runs, and raise it after: for code that no exception may cut short."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if self.requested:
+            self._raise()
+
     def defer(self) -> None:
         """From now on only note a request."""
         self._deferred = True
@@ -45,6 +56,10 @@ class StopRequest:
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         self.requested = True
+        if not self._held:
+            self._raise()
+
+    def _raise(self) -> None:
         if not self._deferred:
             self.raised = True
             raise Stopped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import socket
 import time
@@ -101,6 +102,8 @@ def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest, crew
     cluster = read_cluster(layout)
     channels = read_channels(layout, [channel.name for channel in specification.channels])
     seat = crew.muster(cluster, specification)
+    if len(cluster.hosts) > 1:
+        _load_torch(stop)
     # Several hosts meet before anything is read, so that one that fails while it reads is missed at once.
     hosts = join(cluster, environment, seat, crew.give_up)
     storage, part = open_storage(environment, seat.size), Part(locate(hosts.processes, hosts.rank)[0], hosts.processes)
@@ -112,6 +115,7 @@ def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest, crew
     data = complete(data, hosts)
     words, documents = hosts.sum(np.array([count_words(data.train), float(data.train.shape[0])])).tolist()
     check_has_words(int(documents), words)
+    _load_torch(stop)
     device = prepare_device(environment, specification, hyperparameters, data.train, hosts, seat)
     crew.use(device)
     resolved = hyperparameters.resolve(CorpusSize(int(documents), words), len(hosts.processes)).model_dump()
@@ -133,6 +137,12 @@ def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest, crew
         _logger.warning("Asked to stop: training ends here, and the best model so far is saved.")
     _finish(run, model, data, int(documents), layout if hosts.rank == 0 else None, hosts)
     hosts.leave()
+
+
+def _load_torch(stop: StopRequest) -> None:
+    """Import torch, as late as may be. An exception from within would go through C++, which may end the process."""
+    with stop.held():
+        importlib.import_module("torch")
 
 
 def _finish(
