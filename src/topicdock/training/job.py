@@ -102,7 +102,7 @@ def _run(layout: Layout, environment: Mapping[str, str], stop: StopRequest, crew
     cluster = read_cluster(layout)
     channels = read_channels(layout, [channel.name for channel in specification.channels])
     seat = crew.muster(cluster, specification)
-    if len(cluster.hosts) > 1:
+    if len(cluster.hosts) > 1 or seat.size > 1:  # who are connected by torch
         _load_torch(stop)
     # Several hosts meet before anything is read, so that one that fails while it reads is missed at once.
     hosts = join(cluster, environment, seat, crew.give_up)
